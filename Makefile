@@ -1,0 +1,50 @@
+# Needs make and Python 3.11 or newer. Another interpreter: make test PYTHON=python3.13
+PYTHON ?= python3
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt --editable
+DEMO_READY := $(VENV)/.demo-ready
+TEST_READY := $(VENV)/.test-ready
+
+.DELETE_ON_ERROR:
+.PHONY: demo test bench lint clean
+
+demo: $(DEMO_READY)
+	$(BIN)/python -m moegate.demo
+
+test bench: export OPENBLAS_NUM_THREADS = 1
+test bench: export OMP_NUM_THREADS = 1
+test bench: export MKL_NUM_THREADS = 1
+
+test: $(TEST_READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+bench: $(TEST_READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+lint: $(TEST_READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf demo build dist .benchmarks .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# Nothing is installed again until one of these two files changes.
+$(DEMO_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing moegate into $(VENV) (once, about a minute)"
+	$(PIP) '.[progress]'
+	@touch $@
+
+# The development install holds all that the demo needs.
+$(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing moegate and its development tools into $(VENV) (once, about a minute)"
+	$(PIP) '.[dev,progress]'
+	@touch $@ $(DEMO_READY)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit("moegate needs Python 3.11 or newer, but $(PYTHON) is %d.%d; name another one: make PYTHON=python3.13" % v[:2] if v < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,84 @@
+"""The hot numerics, experts-first: log-sum-exp, responsibilities, weighted Gram matrices.
+
+Conventions: arrays are (K, B), experts by rows of a block; all functions take clean float64.
+"""
+
+import numpy as np
+
+
+def log_sum_exp(A):
+    """Log of the sum of exponentials over experts, (K, B) -> (B,)."""
+    top = np.maximum.reduce(A, axis=0)
+    E = np.exp(A - top)
+    return np.log(np.add.reduce(E, axis=0)) + top
+
+
+def responsibilities(A):
+    """Log-sum-exp over experts and the normalised exponentials, in place.
+
+    Parameters
+    ----------
+    A : ndarray of shape (K, B)
+        Log joint densities; overwritten by the responsibilities.
+
+    Returns
+    -------
+    log_density : ndarray of shape (B,)
+    resp : ndarray of shape (K, B)
+        The array `A`, whose columns now sum to one.
+    """
+    top = np.maximum.reduce(A, axis=0)
+    A -= top
+    np.exp(A, out=A)
+    total = np.add.reduce(A, axis=0)
+    A *= 1.0 / total
+    np.log(total, out=total)
+    total += top
+    return total, A
+
+
+def log_softmax(S):
+    """Log of the softmax over the first axis, (K, B) -> (K, B)."""
+    return S - log_sum_exp(S)
+
+
+def n_pairs(m):
+    """Number of pairs i <= j among m."""
+    return m * (m + 1) // 2
+
+
+def products(V):
+    """Row-wise products V_i V_j for i <= j, (Q, B) -> (Q (Q + 1) / 2, B)."""
+    Q, B = V.shape
+    out, at = np.empty((n_pairs(Q), B)), 0
+    for i in range(Q):
+        np.multiply(V[i:], V[i], out=out[at : at + Q - i])
+        at += Q - i
+    return out
+
+
+def symmetric(pairs, m):
+    """Unpack values listed by pairs i <= j on the first axis to a full (m, m, ...) array."""
+    i, j = np.triu_indices(m)
+    out = np.empty((m, m) + pairs.shape[1:])
+    out[i, j] = pairs
+    out[j, i] = pairs
+    return out
+
+
+def unpack_grams(flat, Q):
+    """Gram matrices (T, Q, Q) from `weights @ products(V).T` of shape (T, Q (Q + 1) / 2)."""
+    return np.ascontiguousarray(np.moveaxis(symmetric(flat.T, Q), 2, 0))
+
+
+def multinomial_pairs(P, out=None):
+    """P_i (delta_ij - P_j) by pairs i <= j: the covariance of one draw, (m, B) -> (m (m + 1) / 2, B)."""
+    m, B = P.shape
+    out = np.empty((n_pairs(m), B)) if out is None else out
+    at = 0
+    for i in range(m):
+        rows = out[at : at + m - i]
+        np.multiply(P[i:], -P[i], out=rows)
+        rows[0] += P[i]
+        at += m - i
+    return out

@@ -1,0 +1,132 @@
+"""Gaussian experts: y given x and expert k is N(a_k'x + c_k, sigma_k^2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, ndtri
+
+LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Linear Gaussian experts in the parameters (a / sigma, c / sigma, 1 / sigma), in which the
+    complete-data log-likelihood is concave.
+
+    With V = [x, 1, -y] and coefficients psi = (a, c, 1) / sigma the predictor eta = psi'V is minus the standardised
+    residual, and log f = log(1 / sigma) - eta^2 / 2 - log(2 pi) / 2: quadratic in psi apart from the term
+    log(1 / sigma), which does not depend on the row.
+
+    Parameters
+    ----------
+    max_precision : float
+        Largest admissible 1 / sigma, in scaled units: the likelihood of a Gaussian mixture is unbounded without it.
+
+    References
+    ----------
+    .. [1] Städler, Bühlmann & van de Geer (2010), l1-penalization for mixture regression models,
+       doi:10.1007/s11749-010-0197-z (the scale-invariant parameters).
+    """
+
+    max_precision: float = np.inf
+
+    response = True  # the response is a row of the design
+    n_channels = 1  # linear predictors of one expert
+    discrete = False
+
+    def names(self, columns):
+        """Names of the parameters of one expert."""
+        return [*columns, "intercept", "precision"]
+
+    def admissible(self, coef):
+        return bool(np.all(coef[:, -1] > 0) and np.all(coef[:, -1] <= self.max_precision))
+
+    def on_boundary(self, coef):
+        """Which experts sit on the scale floor, (K,)."""
+        return coef[:, -1] >= 0.99 * self.max_precision
+
+    def log_prob(self, coef, eta, y=None):
+        """Log densities (K, B) from the predictors eta (K, 1, B), in scaled units of the response."""
+        out = np.square(eta[:, 0])
+        out *= -0.5
+        out += (np.log(coef[:, -1]) - LOG_SQRT_2PI)[:, None]
+        return out
+
+    def residuals(self, coef, eta, y=None):
+        """Derivative of log f by the predictors, (K, 1, B)."""
+        return -eta
+
+    def weight_curvature(self, coef, eta, resp):
+        """Weights of the complete-data information by pairs of channels, (K, 1, B)."""
+        return resp[:, None]
+
+    def constant(self, coef):
+        """Gradient (K, P) and Hessian (K, P, P) of the part of log f that does not depend on the row."""
+        K, P = coef.shape
+        gradient, hessian = np.zeros((K, P)), np.zeros((K, P, P))
+        gradient[:, -1] = 1 / coef[:, -1]
+        hessian[:, -1, -1] = -1 / coef[:, -1] ** 2
+        return gradient, hessian
+
+    def m_step(self, coef, score, grams, mass):
+        """Weighted least squares from the Grams (K, P, P) of [x, 1, -y]; an empty expert stays where it is."""
+        A, b = grams[:, :-1, :-1], -grams[:, :-1, -1]
+        slopes = solve_psd(A, b)
+        rss = grams[:, -1, -1] - 2 * np.sum(slopes * b, axis=1) + np.einsum("ki,kij,kj->k", slopes, A, slopes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = np.minimum(1 / np.sqrt(np.maximum(rss, 0) / mass), self.max_precision)
+        new = np.column_stack([slopes * precision[:, None], precision])
+        return np.where((mass > 1e-10)[:, None] & np.isfinite(new).all(1, keepdims=True), new, coef)
+
+    # what people see, in user units; psi = (a, c, 1) / sigma
+
+    def natural(self, coef):
+        """Slopes (K, d), intercepts (K,) and standard deviations (K,)."""
+        sigma = 1 / coef[:, -1]
+        return {"coef": coef[:, :-2] * sigma[:, None], "intercept": coef[:, -2] * sigma, "sigma": sigma}
+
+    def mean(self, coef, Z):
+        """Means of the experts, (K, B), at the design Z = [x, 1]."""
+        return coef[:, :-1] @ Z / coef[:, -1:]
+
+    def variance(self, coef, Z):
+        """Variances of the experts, (K, B)."""
+        return np.repeat(coef[:, -1:] ** -2.0, Z.shape[1], axis=1)
+
+    def _standardise(self, coef, Z, y):
+        return coef[:, -1:] * y - coef[:, :-1] @ Z
+
+    def log_pdf(self, coef, Z, y):
+        """Log densities (K, B) at the responses y (B,)."""
+        z = self._standardise(coef, Z, y)
+        return np.log(coef[:, -1:]) - LOG_SQRT_2PI - 0.5 * z**2
+
+    def cdf(self, coef, Z, y):
+        """Distribution functions (K, B) at y (B,)."""
+        return ndtr(self._standardise(coef, Z, y))
+
+    def log_cdf(self, coef, Z, y):
+        """Logarithms of the distribution functions, accurate in the lower tail."""
+        return log_ndtr(self._standardise(coef, Z, y))
+
+    def log_sf(self, coef, Z, y):
+        """Logarithms of the survival functions, accurate in the upper tail."""
+        return log_ndtr(-self._standardise(coef, Z, y))
+
+    def quantile(self, coef, Z, q):
+        """Quantiles (K, B) at the levels q (B,)."""
+        return (coef[:, :-1] @ Z + ndtri(q)) / coef[:, -1:]
+
+    def sample(self, coef, Z, expert, rng):
+        """One response per column of Z from the expert chosen for it, (B,)."""
+        noise = rng.standard_normal(Z.shape[1])
+        return (np.sum(coef[expert, :-1] * Z.T, axis=1) + noise) / coef[expert, -1]
+
+
+def solve_psd(A, b, rcond=1e-13):
+    """Minimum-norm solutions of stacked positive semi-definite systems, (K, q, q) and (K, q) -> (K, q)."""
+    values, vectors = np.linalg.eigh(A)
+    keep = values > rcond * np.maximum(values[:, -1:], 1e-300)
+    inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
+    projected = inverse[:, :, None] * (np.swapaxes(vectors, 1, 2) @ b[:, :, None])
+    return (vectors @ projected)[:, :, 0]

@@ -1,0 +1,190 @@
+"""A gate is scores, how well x matches each expert, followed by a link, from scores to log-probabilities.
+
+A gate file adds one score, one link or the tree, and one short specification that users pass. The Likelihood asks a gate
+only for the methods of `Gate`; a new piece needs `Scores.__call__` and `features`, or `Link.__call__` and `jac`, and
+inherits the rest.
+
+Shapes: K experts, m scores that carry parameters (m = K, or K - 1 where the last score is the reference), w parameters of
+one score, B rows. Pairs are i <= j, listed on the first axis.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+
+class Scores:
+    """Scores s_j(x; phi_j) with one parameter vector each; the base class holds what most scores share."""
+
+    linear = False  # the features are the design rows themselves
+    invariant = False  # affine maps of x are absorbed by the parameters
+
+    def n_scores(self, K):
+        """Number m of scores that carry parameters."""
+        return K
+
+    def free(self, K, q):
+        """Mask (m, w) of the parameters that are estimated; the others are pinned at zero."""
+        return np.ones((self.n_scores(K), q), dtype=bool)
+
+    def n_free(self, coef):
+        """Number of free parameters."""
+        return coef.size
+
+    def natural(self, coef, K):
+        """Named arrays for people."""
+        return {"gate_coef": coef[:, :-1], "gate_intercept": coef[:, -1]}
+
+    def permute(self, coef, order, K):
+        """Parameters of the same scores with the experts in another order."""
+        return coef[list(order)]
+
+    def features(self, coef, design):
+        """Derivative of each score by its own parameters: (m, w, B)."""
+        raise NotImplementedError
+
+    def curvature(self, coef, design, G):
+        """Sum over rows of G_j times the second derivative of s_j: (m, w, w), or None where it is zero.
+
+        By central differences of `features` unless written out.
+        """
+        return np.moveaxis(differences(lambda c: np.einsum("jb,jwb->jw", G, self.features(c, design)), coef), 0, -1)
+
+    def slopes(self, coef):
+        """The part of the parameters whose growth without end means a diverging gate."""
+        return coef[:, :-1]
+
+
+class Link:
+    """Log-probabilities of the experts from the scores; the base class derives everything from `jac`."""
+
+    smooth = True
+
+    def __call__(self, S):
+        """Log-probabilities (K, B) from scores (K, B)."""
+        raise NotImplementedError
+
+    def jac(self, S, L, m):
+        """Derivatives of each log-probability by the first m scores, (K, m, B)."""
+        raise NotImplementedError
+
+    def pull(self, S, L, R, m):
+        """Score in the space of scores: sum_k R_k dL_k / ds_j, (m, B)."""
+        return np.einsum("kb,kjb->jb", R, self.jac(S, L, m))
+
+    def information(self, S, L, m):
+        """Fisher information in the space of scores, sum_k pi_k J_ki J_kj by pairs."""
+        J, P = self.jac(S, L, m), np.exp(L)
+        i, j = np.triu_indices(m)
+        return np.einsum("kb,kpb,kpb->pb", P, J[:, i], J[:, j])
+
+    def coupling(self, S, L, R, m):
+        """Derivative of the responsibilities by the scores: R_k (J_kj - g_j), (m, K, B)."""
+        J = self.jac(S, L, m)
+        return np.moveaxis(R[:, None] * (J - np.einsum("kb,kjb->jb", R, J)), 0, 1)
+
+    def curvature(self, S, L, R, m):
+        """Second derivative of log sum_k exp(L_k + log f_k) by the scores, by pairs.
+
+        sum_k R_k d2L_k plus the covariance of the J_k under R; the first part by central differences.
+        """
+        i, j = np.triu_indices(m)
+        J, C = self.jac(S, L, m), self.coupling(S, L, R, m)
+        second = score_differences(lambda s: self.pull(s, self(s), R, m), S, m)
+        return np.einsum("pkb,kpb->pb", C[i], J[:, j]) + (second[i, j] + second[j, i]) / 2
+
+
+def differences(function, at, step=6e-6):
+    """Central differences of `function` by the last axis of `at`, for all rows of `at` at once; new axis first."""
+    out = []
+    for i in range(at.shape[-1]):
+        h = np.zeros_like(at)
+        h[..., i] = step * np.maximum(1.0, np.abs(at[..., i]))
+        width = np.moveaxis(h[..., i], -1, 0)
+        change = function(at + h) - function(at - h)
+        out.append(change / (2 * width.reshape(width.shape + (1,) * (change.ndim - width.ndim))))
+    return np.array(out)
+
+
+def score_differences(function, S, m, step=6e-6):
+    """Central differences of a (m, B) function of the scores by each of the first m scores, (m, m, B)."""
+    out = np.empty((m, m, S.shape[1]))
+    for i in range(m):
+        h = np.zeros_like(S)
+        h[i] = step * np.maximum(1.0, np.abs(S[i]))
+        out[i] = (function(S + h) - function(S - h)) / (2 * h[i])
+    return out
+
+
+@dataclass(frozen=True)
+class Gate:
+    """log pi_k(x) = link(scores(x)): what the model and the Likelihood use.
+
+    Parameters
+    ----------
+    scores : Scores
+    link : Link
+
+    Examples
+    --------
+    >>> from moegate.gates import Affine, Gate, Softmax
+    >>> Gate(Affine(), Softmax()).smooth
+    True
+    """
+
+    scores: Scores
+    link: Link
+
+    @property
+    def smooth(self):
+        return self.link.smooth
+
+    def log_prob(self, coef, design, K):
+        """Log-probabilities of the experts, (K, B)."""
+        return self.link(self.scores(coef, design, K))
+
+    def m_step(self, score, information, mass):
+        """Step of one Newton (Fisher scoring) iteration on the complete-data log-likelihood, from one pass.
+
+        Parameters
+        ----------
+        score : ndarray of shape (p,)
+            Of the free parameters.
+        information : ndarray of shape (p, p)
+        mass : float
+            Total weight of the rows.
+        """
+        return np.linalg.solve(information + 1e-9 * mass * np.eye(len(score)), score)
+
+    def flat(self, coef):
+        """Orthonormal directions (p, f) in the gate's free parameters that the model cannot see."""
+        return np.zeros((self.scores.n_free(coef), 0))
+
+    def permute(self, coef, order, K):
+        """The same gate with its experts in another order."""
+        return self.scores.permute(coef, order, K)
+
+    def path(self):
+        """Gates ending in this one, for a solver that continues from an easier gate."""
+        return (self,)
+
+
+class GateSpec(BaseEstimator):
+    """What users pass as `gate=`: constructor parameters only; `build` makes the frozen Gate that computes."""
+
+    def build(self, n_experts):
+        """The Gate for a number of experts.
+
+        Parameters
+        ----------
+        n_experts : int
+
+        Returns
+        -------
+        Gate
+        """
+        raise NotImplementedError
+
+

@@ -1,0 +1,96 @@
+"""Softmax gate: pi_k(x) proportional to exp(w_k'x + b_k) (Jacobs et al. 1991)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._kernels import log_softmax, multinomial_pairs
+from .gate import Gate, GateSpec, Link, Scores
+
+
+@dataclass(frozen=True)
+class Affine(Scores):
+    """s_k(x) = w_k'x + b_k.
+
+    Parameters
+    ----------
+    reference : bool
+        Whether the last score is pinned at zero: a common translation of all (w, b) cannot be seen.
+    """
+
+    reference: bool = True
+
+    linear = True
+    invariant = True
+
+    def n_scores(self, K):
+        return K - self.reference
+
+    def __call__(self, coef, design, K):
+        S = np.empty((K, design.Z.shape[1]))
+        np.matmul(coef, design.Z, out=S[: len(coef)])
+        S[len(coef) :] = 0.0
+        return S
+
+    def curvature(self, coef, design, G):
+        return None
+
+    def _all(self, coef, K):
+        """Rows of all K experts, (K, w)."""
+        return np.vstack([coef, np.zeros((K - len(coef), coef.shape[1]))])
+
+    def natural(self, coef, K):
+        rows = self._all(coef, K)
+        return {"gate_coef": rows[:, :-1], "gate_intercept": rows[:, -1]}
+
+    def permute(self, coef, order, K):
+        rows = self._all(coef, K)[list(order)]
+        return (rows - rows[-1])[:-1] if self.reference else rows
+
+
+@dataclass(frozen=True)
+class Softmax(Link):
+    """log pi = s - log sum exp(s); every derivative has a closed form."""
+
+    def __call__(self, S):
+        return log_softmax(S)
+
+    def jac(self, S, L, m):
+        return np.eye(len(L))[:, :m, None] - np.exp(L[:m])
+
+    def pull(self, S, L, R, m):
+        return R[:m] - np.exp(L[:m])
+
+    def information(self, S, L, m):
+        return multinomial_pairs(np.exp(L[:m]))
+
+    def coupling(self, S, L, R, m):
+        C = R[:m, None] * -R
+        C[np.arange(m), np.arange(m)] += R[:m]
+        return C
+
+    def curvature(self, S, L, R, m):
+        return multinomial_pairs(R[:m]) - multinomial_pairs(np.exp(L[:m]))
+
+
+class SoftmaxGate(GateSpec):
+    """Softmax gate with affine scores: pi_k(x) = exp(w_k'x + b_k) / sum_j exp(w_j'x + b_j).
+
+    Identified up to a common translation of (w, b): the last expert is the reference inside the solver, the reported
+    coefficients are centred. It does not change under affine maps of x.
+
+    References
+    ----------
+    .. [1] Jacobs, Jordan, Nowlan & Hinton (1991), Adaptive mixtures of local experts, doi:10.1162/neco.1991.3.1.79.
+    .. [2] Nguyen, Nguyen & Ho (2023), Demystifying softmax gating function in Gaussian mixture of experts,
+       arXiv:2305.03288.
+
+    Examples
+    --------
+    >>> from moegate import MoERegressor, SoftmaxGate
+    >>> MoERegressor(gate=SoftmaxGate()).get_params()["gate"]
+    SoftmaxGate()
+    """
+
+    def build(self, n_experts):
+        return Gate(Affine(), Softmax())

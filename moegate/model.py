@@ -1,0 +1,231 @@
+"""The conditional density p(y | x) = sum_k pi_k(x) f_k(y | x): a gate, experts, and their number."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import elementwise
+
+from ._kernels import log_sum_exp
+
+
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """A gate and K experts on chosen columns; `theta` is the flat vector of all free parameters, gate first.
+
+    Parameters
+    ----------
+    gate : Gate
+    experts : object
+        An expert family, for example `Gaussian()`.
+    n_experts : int
+        K.
+    n_columns : int
+        Number d of design columns, without the ones.
+    gate_columns, expert_columns : tuple of int, optional
+        Columns that the gate and the experts use; None means all, an empty tuple an intercept only.
+    names : tuple of str, optional
+        Names of the columns.
+
+    Examples
+    --------
+    >>> from moegate.experts import Gaussian
+    >>> from moegate.gates import SoftmaxGate
+    >>> from moegate.model import MixtureOfExperts
+    >>> MixtureOfExperts(SoftmaxGate().build(2), Gaussian(), 2, n_columns=1).n_params
+    8
+    """
+
+    gate: object
+    experts: object
+    n_experts: int
+    n_columns: int
+    gate_columns: tuple = None
+    expert_columns: tuple = None
+    names: tuple = None
+
+    # layout ---------------------------------------------------------------------------------------------------------
+
+    def _rows(self, columns):
+        columns = range(self.n_columns) if columns is None else columns
+        return (*columns, self.n_columns)
+
+    @property
+    def gate_rows(self):
+        """Design rows of the gate, the ones last."""
+        return self._rows(self.gate_columns)
+
+    @property
+    def expert_rows(self):
+        """Design rows of the experts, the ones last."""
+        return self._rows(self.expert_columns)
+
+    @property
+    def predictor_rows(self):
+        """Design rows that the experts' coefficients multiply: `expert_rows` and, where used, the response row."""
+        return self.expert_rows + ((self.n_columns + 1,) if self.experts.response else ())
+
+    @property
+    def gate_free(self):
+        """Mask (m, w) of the gate's parameters that are estimated."""
+        return self.gate.scores.free(self.n_experts, len(self.gate_rows))
+
+    @property
+    def expert_shape(self):
+        """(K, parameters of one expert)."""
+        return self.n_experts, self.experts.n_channels * len(self.predictor_rows)
+
+    @property
+    def n_params(self):
+        """Length of theta."""
+        return int(self.gate_free.sum()) + self.expert_shape[0] * self.expert_shape[1]
+
+    def split(self, theta):
+        """Coefficients of the gate (m, w), pinned ones zero, and of the experts (K, P)."""
+        free = self.gate_free
+        gate, n_gate = np.zeros(free.shape), int(free.sum())
+        gate[free] = theta[:n_gate]
+        return gate, theta[n_gate:].reshape(self.expert_shape)
+
+    def join(self, gate, experts):
+        """theta from the two coefficient arrays."""
+        return np.concatenate([gate[self.gate_free], experts.ravel()])
+
+    def dof(self, theta):
+        """Number of identified parameters: free ones less the directions that the model cannot see."""
+        return self.n_params - self.flat(theta).shape[1]
+
+    def flat(self, theta):
+        """Orthonormal directions (p, f) of theta that the model cannot see."""
+        gate = self.gate.flat(self.split(theta)[0])
+        return np.vstack([gate, np.zeros((self.n_params - len(gate), gate.shape[1]))])
+
+    def unpack(self, theta):
+        """Named arrays: gate coefficients and intercepts, and what the expert family calls its parameters.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            In user units.
+
+        Returns
+        -------
+        dict
+            `gate_coef` (K, columns) and `gate_intercept` (K,) for affine scores, the last expert zero; for Gaussian
+            experts `coef` (K, columns), `intercept` (K,) and `sigma` (K,), in units of the response.
+        """
+        gate, experts = self.split(theta)
+        return {**self.gate.scores.natural(gate, self.n_experts), **self.experts.natural(experts)}
+
+    # units ----------------------------------------------------------------------------------------------------------
+
+    def unit_matrices(self, units):
+        """Matrices (gate, experts) that take one coefficient row from user units to scaled units."""
+        U = units.matrix(self.experts.response)
+        gate = U[np.ix_(self.gate_rows, self.gate_rows)]
+        if not self.gate.scores.invariant:
+            gate = np.eye(self.gate_free.shape[1])
+        rows = self.predictor_rows
+        return gate, np.kron(np.eye(self.experts.n_channels), U[np.ix_(rows, rows)])
+
+    def to_scaled(self, theta, units):
+        """theta in the scaled coordinates of `units`."""
+        (gate, experts), (G, E) = self.split(theta), self.unit_matrices(units)
+        return self.join(gate @ G.T, experts @ E.T)
+
+    def to_user(self, theta, units):
+        """theta in user units, from scaled coordinates."""
+        (gate, experts), (G, E) = self.split(theta), self.unit_matrices(units)
+        return self.join(np.linalg.solve(G, gate.T).T, np.linalg.solve(E, experts.T).T)
+
+    # densities ------------------------------------------------------------------------------------------------------
+
+    def predictors(self, experts, block):
+        """Linear predictors of the experts, (K, channels, B)."""
+        rows, V = self.predictor_rows, block.V
+        V = V if rows == tuple(range(len(V))) else V[list(rows)]
+        K, channels = self.n_experts, self.experts.n_channels
+        return (experts.reshape(K * channels, -1) @ V).reshape(K, channels, -1)
+
+    def log_gate(self, theta, block):
+        """Log-probabilities of the experts, (K, B)."""
+        return self.gate.log_prob(self.split(theta)[0], block.design(self.gate_rows), self.n_experts)
+
+    def log_joint(self, theta, block):
+        """log pi_k(x) + log f_k(y | x), (K, B), in scaled units of the response."""
+        experts = self.split(theta)[1]
+        return self.log_gate(theta, block) + self.experts.log_prob(experts, self.predictors(experts, block), block.y)
+
+    def _expert_design(self, theta, block):
+        return self.split(theta)[1], block.design(self.expert_rows).Z
+
+    def expert_means(self, theta, block):
+        """Means of the experts, (K, B)."""
+        return self.experts.mean(*self._expert_design(theta, block))
+
+    def mean(self, theta, block):
+        """Mean of the response, (B,)."""
+        return np.sum(np.exp(self.log_gate(theta, block)) * self.expert_means(theta, block), axis=0)
+
+    def variance(self, theta, block):
+        """Variance of the response by the law of total variance, (B,)."""
+        pi, means = np.exp(self.log_gate(theta, block)), self.expert_means(theta, block)
+        within = self.experts.variance(*self._expert_design(theta, block))
+        spread = means - np.sum(pi * means, axis=0)
+        return np.sum(pi * (within + spread**2), axis=0)
+
+    def log_pdf(self, theta, block, y):
+        """Log density at y (B,)."""
+        return log_sum_exp(self.log_gate(theta, block) + self.experts.log_pdf(*self._expert_design(theta, block), y))
+
+    def log_cdf(self, theta, block, y, upper=False):
+        """Log of P(Y <= y), or of P(Y > y) with `upper`, (B,)."""
+        tail = self.experts.log_sf if upper else self.experts.log_cdf
+        return log_sum_exp(self.log_gate(theta, block) + tail(*self._expert_design(theta, block), y))
+
+    def quantile(self, theta, block, q):
+        """Quantiles (B,) at the level q: the root of the mixture's distribution function.
+
+        The root lies between the smallest and largest quantile of the experts with positive probability; it is sought
+        on the logarithm of the nearer tail, so that extreme levels lose no digits.
+        """
+        log_pi = self.log_gate(theta, block)
+        experts, Z = self._expert_design(theta, block)
+        ends = self.experts.quantile(experts, Z, q)
+        low = np.where(np.isfinite(log_pi), ends, np.inf).min(axis=0)
+        high = np.where(np.isfinite(log_pi), ends, -np.inf).max(axis=0)
+        upper = q > 0.5
+        tail = self.experts.log_sf if upper else self.experts.log_cdf
+        level, sign = (np.log1p(-q), -1.0) if upper else (np.log(q), 1.0)
+
+        def excess(y, column):
+            column = column.astype(int)
+            at = self._columns(experts, Z, column, tail, y)
+            return sign * (log_sum_exp(log_pi[:, column] + at) - level)
+
+        return _root(excess, low, high)
+
+    @staticmethod
+    def _columns(experts, Z, column, tail, y):
+        return tail(experts, Z[:, column], y)
+
+    def sample(self, theta, block, rng):
+        """One response per row, (B,)."""
+        cumulative = np.cumsum(np.exp(self.log_gate(theta, block)), axis=0)
+        cumulative[-1] = np.inf
+        expert = np.argmax(rng.random(cumulative.shape[1]) < cumulative, axis=0)
+        return self.experts.sample(*self._expert_design(theta, block), expert, rng)
+
+    # labels ---------------------------------------------------------------------------------------------------------
+
+    def permute(self, theta, order):
+        """The same model with its experts in another order."""
+        gate, experts = self.split(theta)
+        return self.join(self.gate.permute(gate, order, self.n_experts), experts[list(order)])
+
+
+def _root(function, low, high):
+    """Elementwise root of an increasing function between two bounds that may coincide."""
+    pad = 1e-9 * (1.0 + np.maximum(np.abs(low), np.abs(high)))
+    columns = np.arange(len(low), dtype=float)
+    tolerances = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}
+    return elementwise.find_root(function, (low - pad, high + pad), args=(columns,), tolerances=tolerances).x

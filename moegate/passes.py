@@ -1,0 +1,208 @@
+"""What one block of rows contributes to the log-likelihood and its derivatives: additive sums, nothing else.
+
+Fisher's identity: the observed score is the complete-data score weighted by the responsibilities r. Louis' identity: the
+observed Hessian is the expected complete-data Hessian plus the covariance of the complete-data score under r. With gate
+scores s_j (features F_j), expert predictors eta_a of expert k(a) (design V, residual u_a = d log f / d eta_a) all of it
+is Gram matrices with weights
+
+    gate-gate      sum_k r_k d2L_k + Cov_r(J_i, J_j)
+    gate-expert    r_k (J_kj - g_j) u_a
+    expert-expert  r_k (delta_kl - r_l) u_a u_b - delta_kl r_k kappa_ab,     kappa = -d2 log f / d eta^2
+
+and a family's term that does not depend on the row (Gaussian: log 1/sigma) enters through sums of weights times V.
+
+References
+----------
+Louis (1982), Finding the observed information matrix when using the EM algorithm, doi:10.1111/j.2517-6161.1982.tb01203.x.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._kernels import n_pairs, responsibilities
+
+
+class Sums(dict):
+    """Named additive statistics."""
+
+    def __add__(self, other):
+        return Sums({name: value + other[name] for name, value in self.items()})
+
+
+class State(NamedTuple):
+    """The E-step of one block."""
+
+    gate: np.ndarray  # (m, w)
+    experts: np.ndarray  # (K, P)
+    S: np.ndarray  # scores (K, B)
+    L: np.ndarray  # log-probabilities (K, B)
+    eta: np.ndarray  # predictors (K, c, B)
+    log_density: np.ndarray  # (B,)
+    R: np.ndarray  # responsibilities (K, B)
+
+
+def e_step(model, theta, block):
+    """Log-densities and responsibilities of one block, with what made them."""
+    gate, experts = model.split(theta)
+    S = model.gate.scores(gate, block.design(model.gate_rows), model.n_experts)
+    L = model.gate.link(S)
+    eta = model.predictors(experts, block)
+    joint = model.experts.log_prob(experts, eta, block.y)
+    joint += L
+    log_density, R = responsibilities(joint)
+    return State(gate, experts, S, L, eta, log_density, R)
+
+
+def _value(state, block):
+    if block.weight is None:
+        return float(state.log_density.sum())
+    return float(state.log_density @ block.weight)
+
+
+def value(model, theta, block):
+    """Log-likelihood of the block."""
+    return Sums(value=_value(e_step(model, theta, block), block))
+
+
+def score(model, theta, block):
+    """Log-likelihood and the score's sums."""
+    state = e_step(model, theta, block)
+    return _score(model, state, block)[0]
+
+
+def _residuals(model, state, block):
+    """Residuals by channel and their product with the responsibilities, both (K c, B)."""
+    u = model.experts.residuals(state.experts, state.eta, block.y)
+    K, channels, B = u.shape
+    return u.reshape(K * channels, B), (u * state.R[:, None]).reshape(K * channels, B)
+
+
+def _score(model, state, block):
+    m = len(state.gate)
+    u, Ru = _residuals(model, state, block)
+    G = block.weigh(model.gate.link.pull(state.S, state.L, state.R, m))
+    weighted = Ru if block.weight is None else Ru * block.weight
+    mass = state.R.sum(axis=1) if block.weight is None else state.R @ block.weight
+    out = Sums(value=_value(state, block), mass=mass, experts=weighted @ block.V.T)
+    out["gate"] = G @ block.V.T if model.gate.scores.linear else _feature_sums(model, state, block, G)
+    return out, G, u, Ru
+
+
+def _feature_sums(model, state, block, G):
+    F = model.gate.scores.features(state.gate, block.design(model.gate_rows))
+    return np.einsum("jb,jwb->jw", G, F)
+
+
+def em(model, theta, block):
+    """Score sums and the complete-data information: what an EM step needs."""
+    return _expansion(model, e_step(model, theta, block), block, _information_weights)
+
+
+def hessian(model, theta, block):
+    """The same and the sums of the observed Hessian."""
+    return _expansion(model, e_step(model, theta, block), block, _information_weights, _observed_weights)
+
+
+def _information_weights(model, state, u, Ru):
+    m = len(state.gate)
+    kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
+    yield "gate_information", model.gate.link.information(state.S, state.L, m)
+    yield "grams", kappa.reshape(-1, kappa.shape[-1])
+
+
+def _observed_weights(model, state, u, Ru):
+    """Weights of the observed Hessian; `cross` and `pairs` carry the residuals, the plain ones serve constant terms."""
+    m, c = len(state.gate), model.experts.n_channels
+    owner = np.repeat(np.arange(model.n_experts), c)
+    coupling = model.gate.link.coupling(state.S, state.L, state.R, m)
+    yield "observed", model.gate.link.curvature(state.S, state.L, state.R, m)
+    yield "coupling", coupling
+    yield "cross", (coupling[:, owner] * u).reshape(-1, u.shape[-1])
+    yield "pairs", _pair_weights(model, state, u, Ru, owner)
+    yield "half", _half_weights(state.R, Ru, owner)
+
+
+def _pair_weights(model, state, u, Ru, owner):
+    """r_k (delta_kl - r_l) u_a u_b - delta_kl r_k kappa_ab, by pairs a <= b."""
+    n, c = len(owner), model.experts.n_channels
+    out, at = np.empty((n_pairs(n), u.shape[-1])), 0
+    kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
+    for a in range(n):
+        rows, same = out[at : at + n - a], c - a % c
+        np.multiply(Ru[a:], -Ru[a], out=rows)
+        rows[:same] += Ru[a : a + same] * u[a]
+        first = n_pairs(c) - n_pairs(same)
+        rows[:same] -= kappa[owner[a], first : first + same]
+        at += n - a
+    return out
+
+
+def _half_weights(R, Ru, owner):
+    """r_k (delta_kl - r_l) u_b for expert k and channel b of expert l, (K, K c, B)."""
+    out = -R[:, None] * Ru
+    b = np.arange(len(owner))
+    out[owner, b] += Ru
+    return out
+
+
+PLAIN = ("coupling", "half")
+
+
+def _expansion(model, state, block, *makers):
+    out, G, u, Ru = _score(model, state, block)
+    named = dict(pair for make in makers for pair in make(model, state, u, Ru))
+    sums = {name: block.weigh(named.pop(name)) for name in PLAIN if name in named}
+    if "half" in sums:
+        out["half"] = _times(sums["half"], block.V)
+        out["spread"] = np.diag(out["mass"]) - block.weigh(state.R.copy()) @ state.R.T
+    gate = _linear_gate if model.gate.scores.linear else _featured_gate
+    gate(model, state, block, out, G, named, sums)
+    return out
+
+
+def _times(weights, V):
+    """Sums over rows of weights times design rows, (..., B) and (Q, B) -> (..., Q)."""
+    return (weights.reshape(-1, weights.shape[-1]) @ V.T).reshape(*weights.shape[:-1], len(V))
+
+
+def _linear_gate(model, state, block, out, G, named, sums):
+    """All Grams of the pass in one matrix product."""
+    weights = block.weigh(np.concatenate(list(named.values())))
+    grams, at = block.grams(weights), 0
+    for name, w in named.items():
+        out[name] = grams[at : at + len(w)]
+        at += len(w)
+    if "coupling" in sums:
+        out["coupling"] = _times(sums["coupling"], block.V)
+
+
+def _featured_gate(model, state, block, out, G, named, sums):
+    """Grams of a gate whose features are not design rows: one product for each pair of scores."""
+    scores, design, m = model.gate.scores, block.design(model.gate_rows), len(state.gate)
+    F = scores.features(state.gate, design)
+    i, j = np.triu_indices(m)
+    for name in ("gate_information", "observed"):
+        if name in named:
+            out[name] = np.stack([(w * F[a]) @ F[b].T for w, a, b in zip(block.weigh(named.pop(name)), i, j)])
+    if "coupling" in sums:
+        cross = block.weigh(named.pop("cross")).reshape(m, -1, G.shape[-1])
+        out["cross"] = np.einsum("jab,jwb,qb->jawq", cross, F, block.V, optimize=True)
+        out["coupling"] = np.einsum("jkb,jwb->jkw", sums["coupling"], F)
+        curvature = scores.curvature(state.gate, design, G)
+        out["bend"] = np.zeros(F.shape[:2] + F.shape[1:2]) if curvature is None else curvature
+    _linear_gate(model, state, block, out, G, named, {})
+
+
+def score_rows(model, theta, block):
+    """Score of each row by all coefficients, (gate m w + experts K P, B)."""
+    state = e_step(model, theta, block)
+    scores, m, B = model.gate.scores, len(state.gate), state.R.shape[1]
+    G = model.gate.link.pull(state.S, state.L, state.R, m)
+    design = block.design(model.gate_rows)
+    F = design.Z[None] if scores.linear else scores.features(state.gate, design)
+    u, Ru = _residuals(model, state, block)
+    V = block.V[list(model.predictor_rows)]
+    experts = (Ru[:, None] * V).reshape(model.n_experts, -1, B)
+    experts += state.R[:, None] * model.experts.constant(state.experts)[0][:, :, None]
+    return block.weigh(np.concatenate([(G[:, None] * F).reshape(-1, B), experts.reshape(-1, B)]))

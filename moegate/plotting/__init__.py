@@ -1,0 +1,7 @@
+"""Pictures of a fitted mixture of experts, by scikit-learn's Display pattern (matplotlib is imported when drawing)."""
+
+from .fit import FitDisplay
+from .gate import GateDisplay
+from .loglik import LoglikDisplay
+
+__all__ = ["FitDisplay", "GateDisplay", "LoglikDisplay"]

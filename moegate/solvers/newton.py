@@ -1,0 +1,123 @@
+"""Trust-region Newton on the exact observed Hessian, in the metric of EM."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .em import EM
+from .solution import ROUNDING, Solution, Spectrum, describe
+
+
+@dataclass(frozen=True)
+class Newton:
+    """A few EM steps, then trust-region Newton: (-H + mu M) step = score, with the EM metric M and the observed Hessian H.
+
+    The generalised eigenproblem -H v = lambda M v makes every damping mu cheap: mu = 0 is Newton, a large mu a short EM
+    step. The radius, a length in the EM metric, follows the ratio of gained to predicted likelihood.
+
+    Parameters
+    ----------
+    max_iter : int
+        Newton iterations.
+    tol : float
+        Stop when the predicted remaining gain falls below, in log-likelihood units.
+    warm_up : int
+        EM steps before the first Newton step.
+    monitor : callable, optional
+        `monitor(theta, value)` after each iteration; a true answer stops the run.
+
+    References
+    ----------
+    .. [1] Moré & Sorensen (1983), Computing a trust region step, doi:10.1137/0904038.
+    """
+
+    max_iter: int = 500
+    tol: float = 1e-8
+    warm_up: int = 5
+    monitor: object = None
+
+    def solve(self, likelihood, theta):
+        """Climb from theta.
+
+        Parameters
+        ----------
+        likelihood : Likelihood
+        theta : ndarray of shape (p,)
+
+        Returns
+        -------
+        Solution
+        """
+        history = []
+        if self.warm_up:
+            theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=self.monitor).run(likelihood, theta)
+        climb = _Climb(likelihood, theta)
+        history = history or [climb.at.value]
+        gain, patience = np.inf, 0
+        for _ in range(self.max_iter):
+            if climb.spectrum.decrement() < self.tol and climb.spectrum.smallest > -1e-9:
+                break
+            gain = climb.advance()
+            history.append(climb.at.value)
+            patience = patience + 1 if gain < 1e-3 * self.tol else 0
+            if patience == 3 or (self.monitor is not None and self.monitor(climb.theta, climb.at.value)):
+                break
+        climb.polish()
+        certificate = describe(likelihood, climb.theta, climb.spectrum, self.tol, gain)
+        return Solution(climb.theta, climb.at.value, np.array(history), certificate["kind"] != "none", certificate)
+
+
+class _Climb:
+    """The moving state of a trust-region Newton run: where it is, the expansion there, the radius."""
+
+    def __init__(self, likelihood, theta):
+        self.likelihood = likelihood
+        self._move(theta, likelihood.expand(theta))
+        self.radius = 10 * np.sqrt(2 * self.spectrum.em_decrement) + 1e-300
+
+    def _move(self, theta, at):
+        self.theta, self.at = theta, at
+        self.spectrum = Spectrum(at, self.likelihood.flat(theta))
+
+    def advance(self):
+        """One accepted step, or an EM step where none is found; returns the gain."""
+        before = self.at.value
+        if not any(self._try() for _ in range(25)):
+            self._em_step()
+        return self.at.value - before
+
+    def _try(self):
+        """Take the step within the radius if it gains enough of what it predicts; adapt the radius."""
+        step, predicted, length = self.spectrum.step(self.radius)
+        at = self.likelihood.expand(self.theta + step)
+        gained, rounding = at.value - self.at.value, ROUNDING * abs(self.at.value)
+        ratio = gained / max(predicted, rounding)
+        if ratio > 0.75:
+            self.radius = max(self.radius, 3 * length)
+        elif not ratio > 0.25:
+            self.radius = length / 4
+        if not (gained > 1e-4 * predicted or (predicted < rounding and gained > -rounding)):
+            return False
+        self._move(self.theta + step, at)
+        return True
+
+    def _em_step(self):
+        theta, _, _ = EM(max_iter=1, tol=-np.inf).run(self.likelihood, self.theta)
+        self._move(theta, self.likelihood.expand(theta))
+        self.radius = np.sqrt(2 * self.spectrum.em_decrement) + 1e-300
+
+    def polish(self):
+        """Newton steps at the maximum until the score is zero to rounding; the value must not fall beyond rounding."""
+        for _ in range(3):
+            if self.spectrum.smallest < 1e-9 or self.spectrum.em_decrement < 1e-20:
+                return
+            theta = self.theta + self.spectrum.newton
+            at = self.likelihood.expand(theta)
+            if not at.value >= self.at.value - ROUNDING * abs(self.at.value):
+                return
+            polished = Spectrum(at, self.likelihood.flat(theta))
+            if polished.em_decrement > 0.5 * self.spectrum.em_decrement:
+                return
+            self.theta, self.at, self.spectrum = theta, at, polished
+
+

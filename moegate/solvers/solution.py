@@ -1,0 +1,169 @@
+"""What a solver returns, and the certificate that says how its run ended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.optimize import brentq
+
+ROUNDING = 1e-12  # relative to the value: gains below it cannot be seen
+
+
+@dataclass(frozen=True)
+class Solution:
+    """End of a solver's run.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (p,)
+    loglik : float
+        Value at `theta`.
+    history : ndarray
+        Value after each iteration; it never falls.
+    converged : bool
+        Whether the certificate is of kind "interior" or "limit".
+    certificate : dict
+        See `certify`.
+    """
+
+    theta: np.ndarray
+    loglik: float
+    history: np.ndarray
+    converged: bool
+    certificate: dict
+
+    @property
+    def n_iter(self):
+        """Number of iterations."""
+        return len(self.history)
+
+
+class Spectrum:
+    """Eigenvalues of the observed information in the EM metric, -H v = lambda M v, at one point.
+
+    Directions that the model cannot see are left out. lambda <= 1 always; 1 - lambda is the rate at which EM loses its
+    distance to the maximum along v, lambda < 0 means a saddle.
+
+    Parameters
+    ----------
+    at : Expansion
+        With score, information M and Hessian H.
+    flat : ndarray of shape (p, f)
+        Directions to leave out.
+    """
+
+    def __init__(self, at, flat=None):
+        M, H = at.information, at.hessian
+        scale = 1 / np.sqrt(np.maximum(np.diag(M), 1e-300 + 1e-14 * np.max(np.diag(M), initial=0.0)))
+        basis = np.diag(scale) if flat is None or flat.shape[1] == 0 else scale[:, None] * _complement(flat, scale)
+        M = basis.T @ M @ basis
+        self.values, vectors = eigh(-basis.T @ H @ basis, M + 1e-11 * np.eye(len(M)))
+        self.vectors = basis @ vectors
+        self.score = self.vectors.T @ at.score
+
+    @property
+    def smallest(self):
+        """Smallest eigenvalue; one where there is nothing to estimate."""
+        return float(np.min(self.values, initial=1.0))
+
+    def decrement(self, floor=1e-12):
+        """Predicted remaining gain of a Newton step, in log-likelihood units."""
+        return 0.5 * float(np.sum(self.score**2 / np.maximum(np.abs(self.values), floor)))
+
+    @property
+    def em_decrement(self):
+        """Predicted gain of an EM step: half the squared score in the EM metric."""
+        return 0.5 * float(np.sum(self.score**2))
+
+    @property
+    def newton(self):
+        """The undamped Newton step, where the smallest eigenvalue is positive."""
+        return self.vectors @ (self.score / self.values)
+
+    def step(self, radius):
+        """Maximiser of the quadratic model within a distance `radius` in the EM metric.
+
+        Returns
+        -------
+        step : ndarray of shape (p,)
+        gain : float
+            What the quadratic model predicts.
+        length : float
+            In the EM metric.
+        """
+        c = self._coordinates(radius)
+        gain = c @ self.score - 0.5 * np.sum(self.values * c**2)
+        return self.vectors @ c, float(gain), float(np.linalg.norm(c))
+
+    def _coordinates(self, radius):
+        """Step in the eigenbasis: score / (lambda + mu), with mu >= 0 as small as the radius allows."""
+        floor = max(0.0, -self.smallest)
+        if floor == 0 and self._length(0.0) <= radius:
+            return self.score / self.values
+        top = floor + np.linalg.norm(self.score) / radius
+        bottom = floor + 1e-16 * max(1.0, top)
+        if self._length(bottom) <= radius:
+            return self._escape(bottom, radius)
+        excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *np.log([bottom - floor, 2 * top - floor]))
+        return self.score / (self.values + floor + np.exp(excess))
+
+    def _length(self, mu):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.linalg.norm(np.where(self.score == 0, 0.0, self.score / (self.values + mu)))
+
+    def _escape(self, mu, radius):
+        """Off a saddle whose descent direction the score does not see: fill the radius along it."""
+        c = self.score / (self.values + mu)
+        c[0] += np.sqrt(max(radius**2 - c @ c, 0.0))
+        return c
+
+
+def _complement(flat, scale):
+    """Basis of the directions, in the coordinates divided by `scale`, orthogonal to the flat ones."""
+    Q = np.linalg.qr(flat / scale[:, None], mode="complete")[0]
+    return Q[:, flat.shape[1] :]
+
+
+def certify(likelihood, theta, tol, at=None, gain=np.inf):
+    """How far theta is from a maximum, and of what kind.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    theta : ndarray of shape (p,)
+    tol : float
+        Log-likelihood units.
+    at : Expansion, optional
+        Of the likelihood at theta, if already made.
+    gain : float
+        Gain of the last iteration, for the kind "limit".
+
+    Returns
+    -------
+    dict
+        `kind` ("interior": Newton decrement below `tol` and positive smallest eigenvalue, with the gate at rest; "limit":
+        the value has converged while the slopes of the gate still grow by more than 1% a step; "none": neither),
+        `decrement`, `min_eigenvalue` of the observed information in the EM metric, `em_rate` = 1 - min_eigenvalue,
+        `at_boundary` (an expert on its scale floor), `gate_diverged`.
+    """
+    at = likelihood.expand(theta) if at is None else at
+    spectrum = Spectrum(at, likelihood.flat(theta))
+    return describe(likelihood, theta, spectrum, tol, gain)
+
+
+def describe(likelihood, theta, spectrum, tol, gain=np.inf):
+    """The certificate from a spectrum already computed."""
+    decrement, smallest = spectrum.decrement(), spectrum.smallest
+    at_rest, boundary = decrement < tol, likelihood.at_boundary(theta)
+    growing = smallest > 0 and likelihood.gate_growth(theta, spectrum.newton) > 0.01
+    diverged = growing and (at_rest or gain < tol)
+    sound = at_rest and smallest > 0 and not boundary and not diverged
+    kind = "interior" if sound else "limit" if diverged and not boundary else "none"
+    return {
+        "kind": kind,
+        "decrement": decrement,
+        "min_eigenvalue": smallest,
+        "em_rate": 1 - smallest,
+        "at_boundary": boundary,
+        "gate_diverged": bool(diverged),
+    }
