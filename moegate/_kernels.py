@@ -3,6 +3,8 @@
 Conventions: arrays are (K, B), experts by rows of a block; all functions take clean float64.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -57,18 +59,28 @@ def products(V):
     return out
 
 
+@lru_cache(maxsize=256)
+def pairs_of(m):
+    """Indices i and j of the pairs i <= j among m, in their order."""
+    return np.triu_indices(m)
+
+
+@lru_cache(maxsize=256)
+def _position(m):
+    """Position of (i, j) among the pairs, (m, m)."""
+    at = np.zeros((m, m), dtype=int)
+    at[pairs_of(m)] = np.arange(n_pairs(m))
+    return np.maximum(at, at.T)
+
+
 def symmetric(pairs, m):
     """Unpack values listed by pairs i <= j on the first axis to a full (m, m, ...) array."""
-    i, j = np.triu_indices(m)
-    out = np.empty((m, m) + pairs.shape[1:])
-    out[i, j] = pairs
-    out[j, i] = pairs
-    return out
+    return pairs[_position(m)]
 
 
 def unpack_grams(flat, Q):
     """Gram matrices (T, Q, Q) from `weights @ products(V).T` of shape (T, Q (Q + 1) / 2)."""
-    return np.ascontiguousarray(np.moveaxis(symmetric(flat.T, Q), 2, 0))
+    return flat[:, _position(Q)]
 
 
 def multinomial_pairs(P, out=None):

@@ -13,6 +13,27 @@ from ._kernels import products, unpack_grams
 
 BLOCK_SIZE = 8192
 CACHE_BYTES = 64e6
+QUANTUM = 2.0**-20  # of scaled values: what rounding may change must not change a random choice
+
+
+def row_keys(A, quantum=None):
+    """One 64-bit key per row of A (n, d), a hash of its values, to within `quantum` if given.
+
+    The mixing is the finaliser of splitmix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195).
+    """
+    A = np.rint(A / quantum) if quantum else np.asarray(A, dtype=float)
+    bits = np.ascontiguousarray(A + 0.0).view(np.uint64)
+    key = np.zeros(len(bits), dtype=np.uint64)
+    for column in bits.T:
+        key = mix(key * np.uint64(0x2545F4914F6CDD1D) + column + np.uint64(0x9E3779B97F4A7C15))
+    return key
+
+
+def mix(z):
+    """Scramble 64-bit integers."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -133,7 +154,7 @@ class Rows:
     def __iter__(self):
         if self._cache:
             return iter(self._cache)
-        if self._cacheable:
+        if self.small:
             self._cache.extend(self._make())
             return iter(self._cache)
         return self._make()
@@ -146,8 +167,25 @@ class Rows:
         y, w = (None if a is None else a[index] for a in (self.y, self.weight))
         return replace(self, X=self.X[index], y=y, weight=w, _cache=[])
 
+    def thinned(self, share):
+        """About a share of the rows, chosen by a hash of their values, so that equal rows stay together."""
+        limit = np.uint64(int(share * 2.0**64))
+        keep = [row_keys(block.V.T, QUANTUM) < limit for block in self]
+        return self.take(np.flatnonzero(np.concatenate(keep)))
+
+    def merged(self):
+        """Equal rows as one row with their summed weight, in an order that depends on the values alone."""
+        _, first, inverse = np.unique(row_keys(np.column_stack([self.X, self.y])), return_index=True, return_inverse=True)
+        return replace(self.take(first), weight=self._summed(inverse, len(first)))
+
+    def _summed(self, group, n_groups):
+        if n_groups == self.n_rows:
+            return None if self.weight is None else self.weight[np.argsort(group)]
+        return np.bincount(group, weights=self.weight, minlength=n_groups).astype(float)
+
     @property
-    def _cacheable(self):
+    def small(self):
+        """Whether the blocks and their products can be kept."""
         Q = self.n_columns + 1 + self.response
         return self.n_rows * Q * (Q + 1) / 2 * 8 <= CACHE_BYTES
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import passes
-from ._kernels import symmetric
+from ._kernels import pairs_of, symmetric
 
 
 class Expansion(NamedTuple):
@@ -55,6 +55,10 @@ class Likelihood:
         self.transform = transform
         self.mapper = mapper
 
+    def on(self, rows):
+        """The same likelihood on other rows."""
+        return Likelihood(self.model, rows, self.transform, self.mapper)
+
     # passes ---------------------------------------------------------------------------------------------------------
 
     def _full(self, theta):
@@ -63,13 +67,13 @@ class Likelihood:
     def _admissible(self, full):
         return bool(np.all(np.isfinite(full))) and self.model.experts.admissible(self.model.split(full)[1])
 
-    def _pass(self, per_block, theta):
+    def _pass(self, per_block, theta, over=None):
         """Sum of a per-block function; None where theta is not admissible or the value is not finite."""
         full = self._full(np.asarray(theta, dtype=float))
         if not self._admissible(full):
             return full, None
         with np.errstate(all="ignore"):
-            sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows))
+            sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows if over is None else over))
         if not np.isfinite(sums["value"]):
             return full, None
         sums["value"] += self.offset
@@ -142,10 +146,28 @@ class Likelihood:
         full, sums = self._pass(passes.em, theta)
         if sums is None:
             return -np.inf, np.asarray(theta, dtype=float)
-        following = self._m_step(full, sums)
+        return sums["value"], self._back(theta, full, self._m_step(full, sums))
+
+    def _back(self, theta, full, following):
+        """The argument of the likelihood whose full parameters moved from `full` to `following`."""
         if self.transform is None:
-            return sums["value"], following
-        return sums["value"], theta + np.linalg.lstsq(self.transform, following - full, rcond=None)[0]
+            return following
+        return theta + np.linalg.lstsq(self.transform, following - full, rcond=None)[0]
+
+    def m_step(self, theta, resp):
+        """One M-step from theta on given responsibilities (n, K): exact for Gaussian experts, a Newton step for gates.
+
+        Raises nothing of its own: where theta is not admissible it is returned unchanged.
+        """
+        ends = np.cumsum([block.V.shape[1] for block in self.rows])
+        pairs = list(zip(self.rows, np.split(np.ascontiguousarray(resp.T), ends[:-1], axis=1), strict=True))
+        full, sums = self._pass(passes.complete, theta, pairs)
+        return theta if sums is None else self._back(theta, full, self._m_step(full, sums))
+
+    def expert_rows(self, theta):
+        """Number of rows that each expert accounts for, (K,): the sums of responsibilities without the weights."""
+        sums = self._pass(passes.counts, theta)[1]
+        return np.zeros(self.model.n_experts) if sums is None else sums["counts"]
 
     def responsibilities(self, theta):
         """Posterior probabilities of the experts, (n, K)."""
@@ -195,6 +217,11 @@ class Likelihood:
         change = np.linalg.norm(then - now, axis=-1)
         return float(np.max(change / np.maximum(size, 1.0), initial=0.0))
 
+    def steepest_gate(self, theta):
+        """The expert whose gate slopes are largest, and their norm."""
+        size = np.linalg.norm(self.model.gate.scores.slopes(self.model.split(self._full(theta))[0]), axis=-1)
+        return int(np.argmax(size)), float(size.max())
+
     def at_boundary(self, theta):
         """Whether a parameter sits on the edge of the admissible set (an expert on its scale floor)."""
         coef = self.model.split(self._full(theta))[1]
@@ -238,6 +265,8 @@ class Likelihood:
         """Complete-data Grams of each expert, (K, P, P)."""
         K, c = self.model.n_experts, self.model.experts.n_channels
         pairs = self._expert_part(sums["grams"], (-2, -1))
+        if c == 1:
+            return pairs
         pairs = pairs.reshape(K, -1, *pairs.shape[-2:])
         return np.stack([_blocks(expert, c) for expert in pairs])
 
@@ -299,9 +328,11 @@ def _take(A, rows, axes):
 def _blocks(pairs, m):
     """Symmetric block matrix (m q, m q) from blocks (pairs, q, q) listed by i <= j."""
     q = pairs.shape[-1]
+    if m == 1:
+        return pairs[0]
     full = symmetric(pairs, m)
-    lower = np.tril_indices(m, -1)
-    full[lower] = np.swapaxes(full[lower], -1, -2)
+    i, j = pairs_of(m)
+    full[j, i] = np.swapaxes(full[i, j], -1, -2)
     return full.transpose(0, 2, 1, 3).reshape(m * q, m * q)
 
 

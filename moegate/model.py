@@ -1,6 +1,7 @@
 """The conditional density p(y | x) = sum_k pi_k(x) f_k(y | x): a gate, experts, and their number."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import elementwise
@@ -49,46 +50,64 @@ class MixtureOfExperts:
         columns = range(self.n_columns) if columns is None else columns
         return (*columns, self.n_columns)
 
-    @property
+    @cached_property
     def gate_rows(self):
         """Design rows of the gate, the ones last."""
         return self._rows(self.gate_columns)
 
-    @property
+    @cached_property
     def expert_rows(self):
         """Design rows of the experts, the ones last."""
         return self._rows(self.expert_columns)
 
-    @property
+    @cached_property
     def predictor_rows(self):
         """Design rows that the experts' coefficients multiply: `expert_rows` and, where used, the response row."""
         return self.expert_rows + ((self.n_columns + 1,) if self.experts.response else ())
 
-    @property
+    @cached_property
+    def rows_needed(self):
+        """Rows below which an expert is degenerate."""
+        return self.experts.rows_needed(len(self.expert_rows))
+
+    @cached_property
     def gate_free(self):
         """Mask (m, w) of the gate's parameters that are estimated."""
         return self.gate.scores.free(self.n_experts, len(self.gate_rows))
 
-    @property
+    @cached_property
     def expert_shape(self):
         """(K, parameters of one expert)."""
         return self.n_experts, self.experts.n_channels * len(self.predictor_rows)
 
-    @property
+    @cached_property
+    def n_gate(self):
+        """Number of the gate's free parameters."""
+        return int(self.gate_free.sum())
+
+    @cached_property
     def n_params(self):
         """Length of theta."""
-        return int(self.gate_free.sum()) + self.expert_shape[0] * self.expert_shape[1]
+        return self.n_gate + self.expert_shape[0] * self.expert_shape[1]
 
     def split(self, theta):
         """Coefficients of the gate (m, w), pinned ones zero, and of the experts (K, P)."""
         free = self.gate_free
-        gate, n_gate = np.zeros(free.shape), int(free.sum())
-        gate[free] = theta[:n_gate]
-        return gate, theta[n_gate:].reshape(self.expert_shape)
+        experts = theta[self.n_gate :].reshape(self.expert_shape)
+        if self.n_gate == free.size:
+            return theta[: self.n_gate].reshape(free.shape), experts
+        gate = np.zeros(free.shape)
+        gate[free] = theta[: self.n_gate]
+        return gate, experts
 
     def join(self, gate, experts):
         """theta from the two coefficient arrays."""
         return np.concatenate([gate[self.gate_free], experts.ravel()])
+
+    def initial(self):
+        """A plain admissible theta: zero coefficients."""
+        gate = self.gate.scores.initial(self.n_experts, len(self.gate_rows))
+        return self.join(gate, self.experts.initial(self.expert_shape))
 
     def dof(self, theta):
         """Number of identified parameters: free ones less the directions that the model cannot see."""
@@ -216,6 +235,11 @@ class MixtureOfExperts:
         return self.experts.sample(*self._expert_design(theta, block), expert, rng)
 
     # labels ---------------------------------------------------------------------------------------------------------
+
+    def canonical_order(self, theta, block):
+        """Experts by falling gate probability at the first row of a block, ties by the experts' means there."""
+        mass = np.exp(self.log_gate(theta, block))[:, 0]
+        return np.lexsort((self.expert_means(theta, block)[:, 0], -np.round(mass, 9)))
 
     def permute(self, theta, order):
         """The same model with its experts in another order."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels import n_pairs, responsibilities
+from ._kernels import n_pairs, pairs_of, responsibilities
 
 
 class Sums(dict):
@@ -97,6 +97,18 @@ def _feature_sums(model, state, block, G):
 def em(model, theta, block):
     """Score sums and the complete-data information: what an EM step needs."""
     return _expansion(model, e_step(model, theta, block), block, _information_weights)
+
+
+def complete(model, theta, block_and_resp):
+    """The same with given responsibilities (K, B): what an M-step on them needs."""
+    block, R = block_and_resp
+    return _expansion(model, e_step(model, theta, block)._replace(R=R), block, _information_weights)
+
+
+def counts(model, theta, block):
+    """Rows that each expert accounts for, whatever their weights: sum of responsibilities, (K,)."""
+    state = e_step(model, theta, block)
+    return Sums(value=_value(state, block), counts=state.R.sum(axis=1))
 
 
 def hessian(model, theta, block):
@@ -181,7 +193,7 @@ def _featured_gate(model, state, block, out, G, named, sums):
     """Grams of a gate whose features are not design rows: one product for each pair of scores."""
     scores, design, m = model.gate.scores, block.design(model.gate_rows), len(state.gate)
     F = scores.features(state.gate, design)
-    i, j = np.triu_indices(m)
+    i, j = pairs_of(m)
     for name in ("gate_information", "observed"):
         if name in named:
             out[name] = np.stack([(w * F[a]) @ F[b].T for w, a, b in zip(block.weigh(named.pop(name)), i, j)])

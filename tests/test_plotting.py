@@ -186,34 +186,79 @@ def test_one_expert(engel):
 
 
 def test_loglik_paths(engel):
-    model = engel[0]
+    model, table = engel[0], engel[0].init_results_
     display = drawn(LoglikDisplay.from_estimator(model))
-    table = model.init_results_
-    assert len(display.lines_) == len(display.ends_) == len(table)
-    np.testing.assert_allclose(display.lines_[display.winner].get_ydata()[-1], 0, atol=1e-12)
-    for line, history in zip(display.lines_, table["history"]):
-        np.testing.assert_allclose(line.get_ydata(), history - display.best_)
-    winner = table.iloc[display.winner]
-    np.testing.assert_allclose(display.best_, model.loglik_, atol=1e-6)
-    assert labels(display.legend_)[0] == f"best (start {winner['start']}, {winner['kind']})"
-    assert len(labels(display.legend_)) <= 4
+    assert len(display.lines_) == table["start"].nunique()
+    assert len(display.ends_) == (table["stage"] == "long").sum()
+    for start, line in zip(sorted(table["start"].unique()), display.lines_):
+        runs = table[table["start"] == start].set_index("stage")["history"]
+        path = np.concatenate([runs[stage] for stage in ("short", "long") if stage in runs])
+        np.testing.assert_allclose(line.get_ydata(), path - display.best_)
+    np.testing.assert_allclose(display.best_, model.loglik_, rtol=1e-12)
+    assert display.lines_[display.winner].get_ydata()[-1] == 0
     assert display.lines_[display.winner].get_linewidth() > 2
+    assert labels(display.legend_)[0] == f"best: {display.labels[display.winner]}"
+    assert len(labels(display.legend_)) <= 5
+    assert display.ax_.get_title(loc="right") == ""
+
+
+def runs_table(*runs):
+    names = ["start", "stage", "loglik", "degenerate", "converged", "n_rows"]
+    table = pd.DataFrame(runs, columns=names).assign(kind="a")
+    return table.assign(n_iter=2, history=[np.array([-np.inf, end]) for end in table["loglik"]])
 
 
 def test_degenerate_starts_never_win_and_are_dashed(engel):
     model = copy.copy(engel[0])
-    one = {"kind": "a", "n_iter": 2, "converged": True, "degenerate": False}
-    ends = [-5.0, -4.0, 90.0, np.nan]
-    table = [one | {"start": i, "loglik": end, "history": np.array([-np.inf, end])} for i, end in enumerate(ends)]
-    table[2]["degenerate"], table[3]["converged"] = True, False
-    model.init_results_ = pd.DataFrame(table)
+    model.loglik_, model.init_results_ = (
+        -4.0,
+        runs_table(
+            (1, "long", -4.0, False, True, 99),
+            (0, "long", -4.005, False, False, 99),
+            (2, "long", 90.0, True, True, 99),
+            *((start, "short", -7.0, False, False, 99) for start in (1, 3, 0, 2)),
+        ),
+    )
     display = drawn(LoglikDisplay.from_estimator(model))
     assert display.winner == 1
     assert [line.get_linestyle() for line in display.lines_] == ["-", "-", "--", "-"]
-    assert labels(display.legend_) == ["best (start 1, a)", "other starts (2)", "degenerate (1)", "not converged (1)"]
+    assert sorted(display.ends_) == [0, 1, 2]
+    np.testing.assert_array_equal(display.histories[2], [-np.inf, -7, -np.inf, 90])
+    assert labels(display.legend_) == [
+        "best: start 1, a",
+        "other long runs (1),\n1 within 0.01 of best",
+        "short runs only (1)",
+        "degenerate (1)",
+        "not converged (1)",
+    ]
     assert display.ax_.get_ylim()[1] > 94
-    model.init_results_ = model.init_results_.assign(degenerate=True)
+    model.loglik_, model.init_results_ = 90.0, model.init_results_.assign(degenerate=True)
     assert LoglikDisplay.from_estimator(model).winner == 2
+
+
+def test_paths_on_a_subsample_are_not_mixed_with_those_on_all_rows(engel):
+    model = copy.copy(engel[0])
+    model.loglik_, model.init_results_ = (
+        -2000.0,
+        runs_table(
+            (5, "full", -2000.0, False, True, 200_000),
+            (4, "full", -2001.0, False, True, 200_000),
+            (4, "long", -199.0, False, True, 20_000),
+            (5, "long", -200.0, False, True, 20_000),
+            *((start, "short", -210.0, False, False, 20_000) for start in (4, 5)),
+        ),
+    )
+    display = drawn(LoglikDisplay.from_estimator(model))
+    assert (display.winner, display.best_) == (1, -200)
+    assert [path[-1] for path in display.histories] == [-199, -200]
+    assert display.ax_.get_title(loc="right") == "on a subsample of 20,000 rows"
+
+
+def test_a_run_of_no_iteration_is_a_point(engel):
+    model = copy.copy(engel[0])
+    table = runs_table((0, "long", model.loglik_, False, True, 99))
+    model.init_results_ = table.assign(history=[np.array([])])
+    assert drawn(LoglikDisplay.from_estimator(model)).best_ == model.loglik_
 
 
 def test_an_expert_has_one_colour_in_all_displays(diabetes):
@@ -275,7 +320,8 @@ def test_user_styles_win_also_by_alias(engel):
     assert GateDisplay.from_estimator(model, X, line_kwargs={"lw": 5}).lines_[0].get_linewidth() == 5
     paths = LoglikDisplay.from_estimator(model, line_kwargs={"lw": 4}, winner_kwargs={"lw": 5})
     assert paths.lines_[paths.winner].get_linewidth() == 5
-    assert paths.lines_[paths.winner - 1].get_linewidth() == 4
+    other = next(i for i in paths.ends_ if i != paths.winner)
+    assert paths.lines_[other].get_linewidth() == 4
 
 
 def test_constant_feature_still_draws(diabetes):

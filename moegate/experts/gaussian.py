@@ -41,6 +41,16 @@ class Gaussian:
     def admissible(self, coef):
         return bool(np.all(coef[:, -1] > 0) and np.all(coef[:, -1] <= self.max_precision))
 
+    def initial(self, shape):
+        """Zero means and unit scales, in scaled units."""
+        coef = np.zeros(shape)
+        coef[:, -1] = 1.0
+        return coef
+
+    def rows_needed(self, width):
+        """Rows below which an expert with `width` coefficients is degenerate: about d + 2 are fitted by chance."""
+        return width + 2
+
     def on_boundary(self, coef):
         """Which experts sit on the scale floor, (K,)."""
         return coef[:, -1] >= 0.99 * self.max_precision

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .._kernels import pairs_of
+
 
 
 class Scores:
@@ -40,6 +42,10 @@ class Scores:
     def permute(self, coef, order, K):
         """Parameters of the same scores with the experts in another order."""
         return coef[list(order)]
+
+    def initial(self, K, q):
+        """Parameters from which a start's first M-step begins."""
+        return np.zeros(self.free(K, q).shape)
 
     def features(self, coef, design):
         """Derivative of each score by its own parameters: (m, w, B)."""
@@ -77,7 +83,7 @@ class Link:
     def information(self, S, L, m):
         """Fisher information in the space of scores, sum_k pi_k J_ki J_kj by pairs."""
         J, P = self.jac(S, L, m), np.exp(L)
-        i, j = np.triu_indices(m)
+        i, j = pairs_of(m)
         return np.einsum("kb,kpb,kpb->pb", P, J[:, i], J[:, j])
 
     def coupling(self, S, L, R, m):
@@ -90,7 +96,7 @@ class Link:
 
         sum_k R_k d2L_k plus the covariance of the J_k under R; the first part by central differences.
         """
-        i, j = np.triu_indices(m)
+        i, j = pairs_of(m)
         J, C = self.jac(S, L, m), self.coupling(S, L, R, m)
         second = score_differences(lambda s: self.pull(s, self(s), R, m), S, m)
         return np.einsum("pkb,kpb->pb", C[i], J[:, j]) + (second[i, j] + second[j, i]) / 2

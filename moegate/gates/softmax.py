@@ -41,6 +41,7 @@ class Affine(Scores):
 
     def natural(self, coef, K):
         rows = self._all(coef, K)
+        rows = rows - rows.mean(axis=0) if self.reference else rows
         return {"gate_coef": rows[:, :-1], "gate_intercept": rows[:, -1]}
 
     def permute(self, coef, order, K):

@@ -69,7 +69,7 @@ def add_legend(ax, handles, title=None):
     return ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, alignment="left", **look)
 
 
-def note_held_features(ax, note):
-    """Say above the axes, small and grey, where the features that are not shown stand."""
+def add_note(ax, note):
+    """Write above the axes, small and grey, on what the picture rests: held features, a subsample."""
     if note:
         ax.set_title(note, fontsize="small", color=QUIET_COLOR, loc="right")

@@ -186,7 +186,7 @@ class FitDisplay:
         self.mean_line_ = self._draw_mean(ax, mean_kwargs)
         ax.set(xlabel=self.feature_name, ylabel=self.response_name)
         _style.light_frame(ax)
-        _style.note_held_features(ax, self.held)
+        _style.add_note(ax, self.held)
         self.legend_ = _style.add_legend(ax, self._legend_handles())
         return self
 

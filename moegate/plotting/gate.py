@@ -146,7 +146,7 @@ class GateDisplay:
         else:
             self._plot_regions(ax, surface_kwargs, boundary_kwargs, point_kwargs)
         _style.light_frame(ax)
-        _style.note_held_features(ax, self.held)
+        _style.add_note(ax, self.held)
         return self
 
     def _plot_curves(self, ax, line_kwargs, point_kwargs):

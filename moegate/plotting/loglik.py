@@ -5,31 +5,42 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _style
 
+_LINEAR_WITHIN = 0.01
+_LOOKS = {
+    "winner": {"color": _style.EXPERT_COLORS[1], "linewidth": 2.4, "alpha": 1.0, "zorder": 4},
+    "other": {"color": _style.EXPERT_COLORS[0], "linewidth": 1.2, "alpha": 0.6, "zorder": 3},
+    "short": {"color": _style.QUIET_COLOR, "linewidth": 0.7, "alpha": 0.4, "zorder": 1},
+    "degenerate": {"color": _style.QUIET_COLOR, "linestyle": "--", "zorder": 2},
+}
+
 
 class LoglikDisplay:
     """Log-likelihood paths of all starts of a fit.
 
     The vertical axis is the distance to the winner's end on a scale that is linear within 0.01 and logarithmic
-    beyond, so that ends which differ by little and starts which differ by much are told apart in one picture. A dot
-    ends each path, filled if that start converged. Degenerate starts (dashed) may end above the winner: the likelihood
-    of a Gaussian mixture is unbounded.
+    beyond, so that ends which differ by little and starts which differ by much are told apart in one picture. Starts
+    given up after their short run are thin and grey; a dot ends the others, filled where they converged. Degenerate
+    starts (dashed) may end above the winner: the likelihood of a Gaussian mixture is unbounded.
 
     Parameters
     ----------
     histories : list of ndarray of shape (n_iter,)
-        Log-likelihood by iteration, one for each start.
+        Log-likelihood by iteration, one for each start: its short run, and the long run that continues it, if any.
     winner : int
         Position of the winning start.
-    degenerate, converged : ndarray of bool of shape (n_starts,)
+    degenerate, converged, climbed : ndarray of bool of shape (n_starts,)
+        How each start ended; `climbed` is false for those given up after the short run.
     labels : list of str
         A name for each start, such as ``"start 3, kmeans"``.
+    note : str, default=""
+        On the rows used, if these are not all; written above the axes.
 
     Attributes
     ----------
     lines_ : list of Line2D
         One for each start.
-    ends_ : list of Line2D
-        The dot at the end of each path.
+    ends_ : dict of int to Line2D
+        The dot at the end of each climbed path, by position.
     best_ : float
         Log-likelihood at the winner's end, the zero of the vertical axis.
     legend_ : Legend
@@ -44,20 +55,25 @@ class LoglikDisplay:
     >>> data = sm.datasets.engel.load_pandas().data
     >>> model = MoERegressor(n_experts=2, random_state=0).fit(data[["income"]], data["foodexp"])
     >>> display = LoglikDisplay.from_estimator(model)
-    >>> len(display.lines_) == len(model.init_results_)
+    >>> len(display.lines_) == model.init_results_["start"].nunique()
     True
     """
 
-    def __init__(self, *, histories, winner, degenerate, converged, labels):
+    def __init__(self, *, histories, winner, degenerate, converged, climbed, labels, note=""):
         self.histories = histories
         self.winner = winner
         self.degenerate = degenerate
         self.converged = converged
+        self.climbed = climbed
         self.labels = labels
+        self.note = note
 
     @classmethod
     def from_estimator(cls, estimator, ax=None, **plot_kwargs):
         """Take the paths from ``estimator.init_results_`` and draw them.
+
+        Where the starts climbed on a subsample of the rows, the paths are those on the subsample: values on other
+        rows cannot be compared with them.
 
         Parameters
         ----------
@@ -78,24 +94,27 @@ class LoglikDisplay:
         """
         check_is_fitted(estimator)
         table = estimator.init_results_
-        degenerate = table["degenerate"].to_numpy(dtype=bool)
+        runs = table[table["stage"] != "full"]
+        ends, histories = _joined(runs)
         return cls(
-            histories=[np.asarray(history, dtype=float) for history in table["history"]],
-            winner=_winner(table["loglik"].to_numpy(dtype=float), degenerate),
-            degenerate=degenerate,
-            converged=table["converged"].to_numpy(dtype=bool),
-            labels=[f"start {start}, {kind}" for start, kind in zip(table["start"], table["kind"])],
+            histories=histories,
+            winner=list(ends["start"]).index(_winning_start(table, estimator.loglik_)),
+            degenerate=ends["degenerate"].to_numpy(dtype=bool),
+            converged=ends["converged"].to_numpy(dtype=bool),
+            climbed=(ends["stage"] != "short").to_numpy(dtype=bool),
+            labels=[f"start {start}, {kind}" for start, kind in zip(ends["start"], ends["kind"])],
+            note="" if len(runs) == len(table) else f"on a subsample of {runs['n_rows'].max():,} rows",
         ).plot(ax=ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None, winner_kwargs=None, degenerate_kwargs=None):
+    def plot(self, ax=None, *, line_kwargs=None, winner_kwargs=None, short_kwargs=None, degenerate_kwargs=None):
         """Draw the display.
 
         Parameters
         ----------
         ax : Axes, default=None
             Where to draw; None makes a figure.
-        line_kwargs, winner_kwargs, degenerate_kwargs : dict, default=None
-            For matplotlib's ``plot``: all paths, then in addition the winner's, and the degenerate ones'.
+        line_kwargs, winner_kwargs, short_kwargs, degenerate_kwargs : dict, default=None
+            For matplotlib's ``plot``: all paths; in addition the winner's, those given up, the degenerate ones'.
 
         Returns
         -------
@@ -105,61 +124,83 @@ class LoglikDisplay:
         self.figure_ = ax.figure
         self.best_ = float(self.histories[self.winner][-1])
         self._set_scale(ax)
-        looks = [self._look(i, line_kwargs, winner_kwargs, degenerate_kwargs) for i in range(len(self.histories))]
-        self.lines_ = [self._draw_path(ax, i, look) for i, look in enumerate(looks)]
-        self.ends_ = [self._draw_end(ax, i) for i in range(len(self.histories))]
+        given = {"winner": winner_kwargs, "short": short_kwargs, "degenerate": degenerate_kwargs, "other": None}
+        self.lines_ = [self._draw_path(ax, i, line_kwargs, given) for i in range(len(self.histories))]
+        self.ends_ = {i: self._draw_end(ax, i) for i in np.flatnonzero(self.climbed)}
+        _style.add_note(ax, self.note)
         self.legend_ = _style.add_legend(ax, self._legend_handles())
         return self
 
     def _set_scale(self, ax):
-        ax.set_yscale("symlog", linthresh=1e-2, linscale=0.6)
+        ax.set_yscale("symlog", linthresh=_LINEAR_WITHIN, linscale=0.6)
         ax.axhline(0, color=_style.BAND_COLOR, linewidth=0.8, zorder=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="iteration", ylabel=f"log-likelihood minus the best ({self.best_:.6g})")
         _style.light_frame(ax)
 
-    def _look(self, i, line_kwargs, winner_kwargs, degenerate_kwargs):
+    def _group(self, i):
+        if i == self.winner:
+            return "winner"
+        if self.degenerate[i]:
+            return "degenerate"
+        return "other" if self.climbed[i] else "short"
+
+    def _draw_path(self, ax, i, line_kwargs, given):
         from matplotlib.lines import Line2D
 
-        look = {"color": _style.EXPERT_COLORS[0], "linewidth": 1.1, "alpha": 0.5, "zorder": 2, "label": self.labels[i]}
-        look = _style.style(Line2D, look, line_kwargs)
-        if self.degenerate[i]:
-            dashed = {"color": _style.QUIET_COLOR, "linestyle": "--", "zorder": 1}
-            look = _style.style(Line2D, look | dashed, degenerate_kwargs)
-        if i == self.winner:
-            bold = {"color": _style.EXPERT_COLORS[1], "linewidth": 2.4, "alpha": 1.0, "zorder": 3}
-            look = _style.style(Line2D, look | bold, winner_kwargs)
-        return look
-
-    def _draw_path(self, ax, i, look):
-        gap = self.histories[i] - self.best_
+        group = self._group(i)
+        look = _style.style(Line2D, _LOOKS["other"] | {"label": self.labels[i]}, line_kwargs)
+        look = _style.style(Line2D, look | ({} if group == "other" else _LOOKS[group]), given[group])
+        gap = self._gap(i)
         return ax.plot(np.arange(len(gap)), np.where(np.isfinite(gap), gap, np.nan), **look)[0]
+
+    def _gap(self, i):
+        return self.histories[i] - self.best_
 
     def _draw_end(self, ax, i):
         line = self.lines_[i]
         return ax.plot(*(data[-1:] for data in line.get_data()), **_end_look(line, filled=self.converged[i]))[0]
 
     def _legend_handles(self):
-        """Four entries at most, however many starts: winner, others, degenerate, not converged."""
+        """Five entries at most, however many starts: winner, others, short runs, degenerate, not converged."""
+        members = {name: [i for i in range(len(self.histories)) if self._group(i) == name] for name in _LOOKS}
+        close = sum(abs(self._gap(i)[-1]) <= _LINEAR_WITHIN for i in members["other"])
+        names = {
+            "winner": f"best: {self.labels[self.winner]}",
+            "other": f"other long runs ({len(members['other'])}),\n{close} within {_LINEAR_WITHIN} of best",
+            "short": f"short runs only ({len(members['short'])})",
+            "degenerate": f"degenerate ({len(members['degenerate'])})",
+        }
+        handles = [_swatch(self.lines_[members[group][0]], name) for group, name in names.items() if members[group]]
+        return handles + self._open_end_handle()
+
+    def _open_end_handle(self):
         from matplotlib.lines import Line2D
 
-        others = [i for i in range(len(self.histories)) if i != self.winner]
-        groups = {
-            "other starts": [i for i in others if not self.degenerate[i]],
-            "degenerate": [i for i in others if self.degenerate[i]],
-        }
-        handles = [_swatch(self.lines_[self.winner], f"best ({self.labels[self.winner]})")]
-        handles += [_swatch(self.lines_[at[0]], f"{name} ({len(at)})") for name, at in groups.items() if at]
-        open_ends = [i for i, converged in enumerate(self.converged) if not converged]
-        if open_ends:
-            look = _end_look(Line2D([], [], color=_style.QUIET_COLOR), filled=False) | {"linestyle": "none"}
-            handles.append(Line2D([], [], label=f"not converged ({len(open_ends)})", **look))
-        return handles
+        n_open = int(np.sum(self.climbed & ~self.converged))
+        look = _end_look(Line2D([], [], color=_style.QUIET_COLOR), filled=False) | {"linestyle": "none"}
+        return [Line2D([], [], label=f"not converged ({n_open})", **look)] if n_open else []
 
 
-def _winner(loglik, degenerate):
-    """Position of the highest log-likelihood among the sound starts, or among all if none is sound."""
-    sound = np.where(degenerate, -np.inf, loglik)
-    return int(np.nanargmax(sound if np.isfinite(sound).any() else loglik))
+def _joined(runs):
+    """One path for each start, its runs in order; also the table's rows with which they end."""
+    in_order = runs.sort_values("stage", key=lambda stage: stage != "short", kind="stable")
+    groups = [group for _, group in in_order.groupby("start")]
+    ends = in_order.drop_duplicates("start", keep="last").sort_values("start")
+    return ends, [np.concatenate([*map(_path, group["history"], group["loglik"])]) for group in groups]
+
+
+def _path(history, loglik):
+    """History of one run; a run of no iteration stands where it began."""
+    return np.asarray(history if len(history) else [loglik], dtype=float)
+
+
+def _winning_start(table, fitted):
+    """The start that ends at the fitted log-likelihood: on all rows, climbed and sound where there is such a run."""
+    last = table[table["stage"] == table["stage"].iloc[0]]
+    sound = last[~last["degenerate"].astype(bool)]
+    candidates = sound if len(sound) else last
+    return candidates["start"].iloc[np.nanargmin(np.abs(candidates["loglik"] - fitted))]
 
 
 def _end_look(line, filled):

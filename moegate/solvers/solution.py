@@ -101,10 +101,11 @@ class Spectrum:
         if floor == 0 and self._length(0.0) <= radius:
             return self.score / self.values
         top = floor + np.linalg.norm(self.score) / radius
-        bottom = floor + 1e-16 * max(1.0, top)
+        bottom = floor + 1e-13 * max(1.0, top)
         if self._length(bottom) <= radius:
             return self._escape(bottom, radius)
-        excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *np.log([bottom - floor, 2 * top - floor]))
+        ends = np.log(bottom - floor), np.log(2 * top - floor)
+        excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *ends, xtol=1e-3, disp=False)
         return self.score / (self.values + floor + np.exp(excess))
 
     def _length(self, mu):

@@ -1,0 +1,5 @@
+"""Estimators: the scikit-learn face."""
+
+from .regressor import MoERegressor
+
+__all__ = ["MoERegressor"]

@@ -1,0 +1,319 @@
+"""What the estimators share: the parameters, and `fit` from checked data to learned attributes."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from scipy.linalg import block_diag
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from ..blocks import Rows, Units
+from ..fitting import best, degenerate_experts, pooled, search, unclimbed
+from ..likelihood import Likelihood
+from ..model import MixtureOfExperts
+from . import options
+from .columns import resolve_columns
+from .data import TrainingData, check_data, check_weight, select
+from .progress import Progress
+from .report import ending_message, runs_table
+
+RESPONSIBILITY_STEPS = 5  # M-steps from given responsibilities
+
+
+class MoEBase(CallbackSupportMixin, BaseEstimator):
+    """Parameters and fitting of a mixture of experts; see `MoERegressor`."""
+
+    def __init__(
+        self,
+        n_experts=2,
+        *,
+        gate="softmax",
+        experts="gaussian",
+        solver="auto",
+        penalty=None,
+        init="auto",
+        n_init=10,
+        max_iter=500,
+        tol=1e-8,
+        gate_features=None,
+        expert_features=None,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_experts = n_experts
+        self.gate = gate
+        self.experts = experts
+        self.solver = solver
+        self.penalty = penalty
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    # fitting --------------------------------------------------------------------------------------------------------
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit by maximum likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            In any units: columns are centred and scaled inside.
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+            Frequency weights: weight 2 equals the row twice, weight 0 no row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For bad data or parameters, saying what was expected, what came, and what to do.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where the fit is not an interior maximum, an expert is degenerate, or a column is redundant.
+        """
+        with threadpool_limits(limits=1, user_api="blas"):
+            data = self._check(X, y, sample_weight)
+            likelihood = Likelihood(self._build_model(data), data.rows)
+            solver = options.check_solver(self.solver, likelihood, self.max_iter, self.tol)
+            metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+            passed = {"X": X, "y": y, "metadata": metadata}
+            progress = Progress(self, passed, partial(self._learned, likelihood, data))
+            runs = self._run(likelihood, solver, data, progress)
+            winner = self._canonical(likelihood, best(runs))
+            vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
+            progress.end(winner)
+        message = ending_message(winner, likelihood, self)
+        if message:
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _check(self, X, y, sample_weight):
+        """Checked data; also checks the parameters and sets what scikit-learn learns from X."""
+        K = options.check_count(self.n_experts, "n_experts")
+        for name in ("n_init", "max_iter"):
+            options.check_count(getattr(self, name), name)
+        options.check_positive(self.tol, "tol")
+        options.check_penalty(self.penalty)
+        options.check_init(self.init)
+        family = options.check_experts(self.experts, self._families)
+        options.check_gate(self.gate)
+        X_in, (X, y) = X, self._check_X_y(X, y)
+        weight = check_weight(sample_weight, len(X))
+        if K > len(X):
+            raise ValueError(f"n_experts={K} experts need at least as many rows, got n_samples={len(X)}; lower n_experts.")
+        names = getattr(self, "feature_names_in_", None)
+        gate, experts = (
+            resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument)
+            for argument in ("gate_features", "expert_features")
+        )
+        return TrainingData.make(X, y, weight, gate, experts, names, family.response)
+
+    def _build_model(self, data):
+        names = getattr(self, "feature_names_in_", None)
+        return MixtureOfExperts(
+            gate=options.check_gate(self.gate).build(self.n_experts),
+            experts=self._expert_family(data),
+            n_experts=int(self.n_experts),
+            n_columns=len(data.used),
+            gate_columns=data.gate_columns,
+            expert_columns=data.expert_columns,
+            names=tuple(f"x{i}" if names is None else str(names[i]) for i in data.used),
+        )
+
+    def _run(self, likelihood, solver, data, progress):
+        """All runs: from many starts, or one from where the user says."""
+        needed = self.n_experts * likelihood.model.rows_needed
+        if self.n_experts > 1 and data.rows.n_rows < needed:
+            return [unclimbed(likelihood, pooled(likelihood), "pooled")]
+        if self.n_experts == 1:
+            origin = unclimbed(likelihood, pooled(likelihood), "pooled")
+        elif self.warm_start and hasattr(self, "theta_"):
+            origin = unclimbed(likelihood, self._from_theta(likelihood, data, self.theta_, "warm_start"), "warm_start")
+        elif not isinstance(self.init, str):
+            origin = unclimbed(likelihood, self._from_init(likelihood, data), "init")
+        else:
+            entropy = check_random_state(self.random_state).randint(2**31 - 1)
+            return search(likelihood, solver, self.init, self.n_init, entropy, self.n_jobs, progress.tasks)
+        return [task(likelihood, solver, run, "long") for task, run in progress.tasks([origin])]
+
+    def _from_theta(self, likelihood, data, theta, what):
+        theta = np.asarray(theta, dtype=float)
+        if theta.shape != (likelihood.n_params,):
+            raise ValueError(
+                f"{what} expects parameters of shape ({likelihood.n_params},) for this model and these columns, "
+                f"got {theta.shape}; fit without {what} after changing the model."
+            )
+        return likelihood.model.to_scaled(theta, data.rows.units)
+
+    def _from_init(self, likelihood, data):
+        """Starting parameters from parameters, responsibilities or a fitted estimator."""
+        if hasattr(self.init, "theta_"):
+            return self._from_theta(likelihood, data, self.init.theta_, "init")
+        init = np.asarray(self.init, dtype=float)
+        if init.ndim == 1:
+            return self._from_theta(likelihood, data, init, "init")
+        return self._from_responsibilities(likelihood, data, init)
+
+    def _from_responsibilities(self, likelihood, data, resp):
+        expected = (len(data.kept), self.n_experts)
+        if resp.shape != expected or not np.all(resp >= 0) or not np.allclose(resp.sum(axis=1), 1):
+            raise ValueError(f"init expects responsibilities of shape {expected}, non-negative with rows that sum to one.")
+        original, theta = likelihood.on(data.original), pooled(likelihood)
+        for _ in range(RESPONSIBILITY_STEPS):
+            theta = original.m_step(theta, resp[data.kept])
+        return theta
+
+    # what is learned ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _canonical(likelihood, run):
+        """The run with its experts in canonical order."""
+        model, units = likelihood.model, likelihood.rows.units
+        at_mean = next(iter(Rows(units.center[None], np.zeros(1), None, units, model.experts.response)))
+        theta = model.permute(run.theta, model.canonical_order(run.theta, at_mean))
+        return replace(run, theta=theta, degenerate=degenerate_experts(likelihood, theta))
+
+    def _learned(self, likelihood, data, run):
+        """Fitted attributes from a run, in user units."""
+        model, units = likelihood.model, data.rows.units
+        theta = model.to_user(run.theta, units)
+        return {
+            "theta_": theta,
+            "model_": model,
+            "units_": units,
+            "loglik_": float(run.loglik),
+            "loglik_history_": run.history,
+            "converged_": bool(run.converged),
+            "n_iter_": len(run.history),
+            "certificate_": run.certificate,
+            **self._named(theta, model, data),
+        }
+
+    def _named(self, theta, model, data):
+        """Named coefficient arrays over all columns of X, zero where a column is not used."""
+        named = model.unpack(theta)
+        parts = {
+            "gate_coef_": ("gate_coef", [data.used[c] for c in data.gate_columns]),
+            "coef_": ("coef", [data.used[c] for c in data.expert_columns]),
+        }
+        out = {"columns_": data.used}
+        for attribute, (name, columns) in parts.items():
+            if name in named:
+                out[attribute] = np.zeros((*named[name].shape[:-1], self.n_features_in_))
+                out[attribute][..., columns] = named[name]
+        plain = {"gate_intercept_": "gate_intercept", "intercept_": "intercept", "sigma_": "sigma"}
+        return out | {attribute: named[name] for attribute, name in plain.items() if name in named}
+
+    # evaluation at rows ---------------------------------------------------------------------------------------------
+
+    def _rows(self, X, y=None):
+        """Rows in user units for row-wise evaluation."""
+        check_is_fitted(self)
+        if y is None:
+            X = check_data(self, X, reset=False)
+        else:
+            X, y = self._check_X_y(X, y, reset=False)
+        used = select(X, self.columns_)
+        return Rows(used, y, None, Units.identity(used.shape[1]), response=False)
+
+    def _by_row(self, function, X, y=None):
+        """Values of `function(theta, block)` side by side, the last axis over rows."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            return np.concatenate([function(self.theta_, block) for block in self._rows(X, y)], axis=-1)
+
+    def predict_gate(self, X):
+        """Gate probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            pi_k(x); rows sum to one.
+        """
+        check_is_fitted(self)
+        return np.exp(self._by_row(self.model_.log_gate, X)).T
+
+    def responsibilities(self, X, y):
+        """Posterior probabilities of the experts given x and y, (n, K)."""
+        check_is_fitted(self)
+        return self.likelihood(X, y).responsibilities(self.theta_)
+
+    def score_samples(self, X, y):
+        """Log density of each row, log p(y | x), (n,)."""
+        check_is_fitted(self)
+        return self.likelihood(X, y).score_samples(self.theta_)
+
+    def likelihood(self, X, y, sample_weight=None):
+        """The log-likelihood of the fitted model on data, as a function of theta in user units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        Likelihood
+            `likelihood.value(estimator.theta_)` on the training data is `loglik_`.
+        """
+        check_is_fitted(self)
+        X, y = self._check_X_y(X, y, reset=False)
+        weight, units, model = check_weight(sample_weight, len(X)), self.units_, self.model_
+        rows = Rows(select(X, self.columns_), y, weight, units, model.experts.response)
+        return Likelihood(model, rows, _user_units(model, units))
+
+    # criteria -------------------------------------------------------------------------------------------------------
+
+    @property
+    def dof_(self):
+        """Number of identified parameters."""
+        check_is_fitted(self)
+        return self.model_.dof(self.theta_)
+
+    def aic(self, X, y, sample_weight=None):
+        """Akaike's criterion, -2 log-likelihood + 2 dof: smaller is better (doi:10.1109/TAC.1974.1100705)."""
+        return -2 * self.likelihood(X, y, sample_weight).value(self.theta_) + 2 * self.dof_
+
+    def bic(self, X, y, sample_weight=None):
+        """Schwarz's criterion, -2 log-likelihood + dof log n, n the sum of weights (doi:10.1214/aos/1176344136)."""
+        likelihood = self.likelihood(X, y, sample_weight)
+        return -2 * likelihood.value(self.theta_) + self.dof_ * np.log(likelihood.total_weight)
+
+    def icl(self, X, y, sample_weight=None):
+        """Integrated completed likelihood: BIC plus twice the entropy of the responsibilities (doi:10.1109/34.865189)."""
+        likelihood = self.likelihood(X, y, sample_weight)
+        R = likelihood.responsibilities(self.theta_)
+        entropy = -np.sum(R * np.log(np.where(R > 0, R, 1.0)), axis=1)
+        weight = likelihood.rows.weight
+        return self.bic(X, y, sample_weight) + 2 * float(entropy.sum() if weight is None else weight @ entropy)
+
+
+def _user_units(model, units):
+    """The linear map from theta in user units to the model's scaled parameters."""
+    gate, experts = model.unit_matrices(units)
+    free = model.gate_free.ravel()
+    gate = np.kron(np.eye(len(model.gate_free)), gate)[np.ix_(free, free)]
+    return block_diag(gate, np.kron(np.eye(model.n_experts), experts))

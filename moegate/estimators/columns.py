@@ -1,0 +1,99 @@
+"""Which columns the gate and the experts use, and which of them say nothing new."""
+
+import numbers
+
+import numpy as np
+
+
+def resolve_columns(spec, X, names, n_features, argument):
+    """Column indices from what a user passes.
+
+    Parameters
+    ----------
+    spec : None, sequence of int or str, boolean mask, slice or callable
+        None is all columns, an empty sequence none; a callable gets X as passed to `fit`.
+    X : array-like or frame
+        As passed to `fit`.
+    names : sequence of str or None
+        Column names, if X has any.
+    n_features : int
+    argument : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        For an unknown, repeated or out-of-range column.
+    """
+    spec = spec(X) if callable(spec) else spec
+    if spec is None:
+        return tuple(range(n_features))
+    if isinstance(spec, slice):
+        return tuple(range(n_features)[spec])
+    spec = [spec] if isinstance(spec, (str, numbers.Integral)) else list(spec)
+    if spec and all(isinstance(c, (bool, np.bool_)) for c in spec):
+        return _from_mask(spec, n_features, argument)
+    columns = tuple(_index(c, names, n_features, argument) for c in spec)
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{argument} expects each column once, got {spec!r}; remove the repeated columns.")
+    return columns
+
+
+def _from_mask(mask, n_features, argument):
+    if len(mask) != n_features:
+        raise ValueError(f"{argument} as a mask expects {n_features} entries, one per column of X, got {len(mask)}.")
+    return tuple(np.flatnonzero(mask).tolist())
+
+
+def _index(column, names, n_features, argument):
+    if isinstance(column, str):
+        if names is None or column not in names:
+            known = "X has no column names" if names is None else f"the columns are {list(map(str, names))}"
+            raise ValueError(f"{argument} names the column {column!r}, which is not in X; {known}.")
+        return list(names).index(column)
+    if not isinstance(column, numbers.Integral) or isinstance(column, bool):
+        raise ValueError(f"{argument} expects column indices or names, got {column!r} of type {type(column).__name__}.")
+    if not -n_features <= column < n_features:
+        raise ValueError(f"{argument} asks for column {column}, but X has {n_features} columns, numbered from 0.")
+    return int(column) % n_features
+
+
+def redundant(rows, tolerance=1e-7):
+    """Columns that are constant or a linear combination of earlier ones.
+
+    Parameters
+    ----------
+    rows : Rows
+        In scaled units.
+    tolerance : float
+        A column is redundant when what the earlier columns leave of it is smaller than this share of it.
+
+    Returns
+    -------
+    dict
+        Index of each redundant column -> list of the earlier columns that it repeats; empty where it is constant.
+    """
+    R = _triangle(rows)
+    d, kept, found = rows.n_columns, [0], {}
+    for j in range(1, d + 1):
+        coef, *_ = np.linalg.lstsq(R[:, kept], R[:, j], rcond=None)
+        left = np.linalg.norm(R[:, j] - R[:, kept] @ coef)
+        if left > tolerance * np.linalg.norm(R[:, j]):
+            kept.append(j)
+        else:
+            found[j - 1] = [k - 1 for k, c in zip(kept, coef, strict=True) if k > 0 and abs(c) > 1e-6]
+    return found
+
+
+def _triangle(rows):
+    """R of the QR decomposition of [ones, columns], accumulated over blocks; rows scaled by their root weight."""
+    d = rows.n_columns
+    order, R = [d, *range(d)], np.zeros((0, d + 1))
+    for block in rows:
+        Z = block.V[order] if block.weight is None else block.V[order] * np.sqrt(block.weight)
+        R = np.linalg.qr(np.vstack([R, Z.T]), mode="r")
+    return R

@@ -1,0 +1,161 @@
+"""From what a user passes to `fit` to rows in scaled units: every check of the data lives here."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from ..blocks import Rows, Units
+from .columns import redundant, resolve_columns
+
+CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
+IMPUTE = "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
+ENCODE = "Encode text and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
+
+
+def check_data(estimator, X, y=None, **options):
+    """scikit-learn's validation to float64, with a remedy where its message names none.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : array-like or frame
+    y : array-like, optional
+    **options
+        Of `sklearn.utils.validation.validate_data`.
+
+    Returns
+    -------
+    X or (X, y)
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        checked = validate_data(estimator, X, "no_validation" if y is None else y, dtype=np.float64, **options)
+    except ValueError as error:
+        raise ValueError(_with_remedy(str(error))) from error
+    return checked
+
+
+def _with_remedy(message):
+    if "contains NaN" in message or "contains infinity" in message:
+        return f"{message}\n{IMPUTE}"
+    if "could not convert string" in message or "to numeric" in message or "decimal" in message:
+        return f"{message}\n{ENCODE}"
+    return message
+
+
+def check_weight(sample_weight, n_rows):
+    """Weights as a float array, or None.
+
+    Raises
+    ------
+    ValueError
+        Where they are not one finite, non-negative number per row, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n_rows, sample_weight)
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight expects shape ({n_rows},), one per row of X, got {weight.shape}.")
+    if weight.min() < 0:
+        at = int(np.argmin(weight))
+        raise ValueError(f"sample_weight expects non-negative numbers, got {weight[at]:g} in row {at}.")
+    if not weight.any():
+        raise ValueError("sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight.")
+    return weight
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Checked rows, and which columns the model uses.
+
+    Attributes
+    ----------
+    rows : Rows
+        Used columns only, in scaled units, zero-weight rows left out.
+    used : tuple of int
+        Columns of X that the gate or the experts use.
+    gate_columns, expert_columns : tuple of int
+        Positions in `used`.
+    original : Rows
+        The rows before equal ones were merged.
+    kept : ndarray of bool
+        Which rows of X have a positive weight.
+    """
+
+    rows: Rows
+    used: tuple
+    gate_columns: tuple
+    expert_columns: tuple
+    original: Rows
+    kept: np.ndarray
+
+    @classmethod
+    def make(cls, X, y, weight, gate, experts, names, response):
+        """From checked arrays and the resolved columns of gate and experts; redundant columns are left out with a warning."""
+        kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
+        if not kept.all():
+            X, y, weight = X[kept], y[kept], weight[kept]
+        experts, gate = (_without_redundant(X, y, weight, part, names) for part in (experts, gate))
+        used = tuple(sorted({*gate, *experts}))
+        rows = make_rows(select(X, used), y, weight, response)
+        merged = rows.merged() if rows.small else rows
+        positions = (tuple(used.index(c) for c in part) for part in (gate, experts))
+        return cls(merged, used, *positions, rows, kept)
+
+
+def select(X, columns):
+    """Columns of X, without a copy where they are all of them."""
+    return X if columns == tuple(range(X.shape[1])) else X[:, list(columns)]
+
+
+def make_rows(X, y, weight, response):
+    """Rows in the units in which columns, and the response if it is part of the design, have mean 0 and variance 1."""
+    center, scale = moments(X, weight)
+    if not response:
+        return Rows(X, y, weight, Units(center, scale), response)
+    y_center, y_scale = moments(y[:, None], weight)
+    return Rows(X, y, weight, Units(center, scale, float(y_center[0]), float(y_scale[0])), response)
+
+
+def moments(X, weight):
+    """Weighted means and standard deviations of the columns; one where a column is constant.
+
+    In two passes over blocks, so that nothing of the size of X is made.
+    """
+    total = float(len(X) if weight is None else weight.sum())
+    center = _mean(X, weight, total, lambda part: part)
+    scale = np.sqrt(_mean(X, weight, total, lambda part: (part - center) ** 2))
+    return center, np.where(scale > CONSTANT * np.abs(center), scale, 1.0)
+
+
+def _mean(X, weight, total, function, size=8192):
+    out = np.zeros(X.shape[1])
+    for at in range(0, len(X), size):
+        part = function(X[at : at + size])
+        out += part.sum(axis=0) if weight is None else weight[at : at + size] @ part
+    return out / total
+
+
+def _without_redundant(X, y, weight, columns, names):
+    """Columns less those that repeat earlier ones of the same component, each named in a warning."""
+    columns = tuple(sorted(columns))
+    found = redundant(make_rows(select(X, columns), y, weight, False)) if columns else {}
+    for j, of in found.items():
+        message = _redundancy(columns[j], [columns[k] for k in of], names)
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+    return tuple(c for j, c in enumerate(columns) if j not in found)
+
+
+def _redundancy(column, of, names):
+    name = [f"column {c}" if names is None else f"column {names[c]!r}" for c in (column, *of)]
+    what = f"is a linear combination of {', '.join(name[1:])}" if of else "is constant"
+    return f"{name[0].capitalize()} {what}; its coefficients are not identified and are fixed at zero. Remove it from X."

@@ -1,0 +1,70 @@
+"""What users pass by name: every check of an estimator's parameters, with the known names in the message."""
+
+import numbers
+
+import numpy as np
+
+from ..experts import EXPERTS
+from ..fitting import automatic_solver
+from ..gates import GATES, GateSpec
+from ..initialization import KINDS
+from ..solvers import SOLVERS
+
+
+def check_count(value, name, minimum=1):
+    """An integer of at least `minimum`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name} expects an integer >= {minimum}, got {value!r} of type {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"{name} expects an integer >= {minimum}, got {value}.")
+    return int(value)
+
+
+def check_positive(value, name):
+    """A finite number above zero."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} expects a number > 0, got {value!r} of type {type(value).__name__}.")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} expects a finite number > 0, got {value!r}.")
+    return float(value)
+
+
+def check_gate(gate):
+    """A gate specification from a name or an object."""
+    if isinstance(gate, str) and gate in GATES:
+        return GATES[gate]()
+    if isinstance(gate, GateSpec):
+        return gate
+    raise ValueError(f"gate expects one of {sorted(GATES)} or a gate such as SoftmaxGate(), got {gate!r}.")
+
+
+def check_experts(experts, allowed=tuple(EXPERTS)):
+    """The class of an expert family, from its name."""
+    if isinstance(experts, str) and experts in allowed:
+        return EXPERTS[experts]
+    raise ValueError(f"experts expects one of {sorted(allowed)}, got {experts!r}.")
+
+
+def check_solver(solver, likelihood, max_iter, tol):
+    """A solver from a name or an object with a method `solve(likelihood, theta)`."""
+    if solver == "auto" if isinstance(solver, str) else False:
+        return automatic_solver(likelihood, max_iter, tol)
+    if isinstance(solver, str) and solver in SOLVERS:
+        return SOLVERS[solver](max_iter=max_iter, tol=tol)
+    if callable(getattr(solver, "solve", None)) and not isinstance(solver, type):
+        return solver
+    raise ValueError(f"solver expects one of {['auto', *SOLVERS]} or a solver such as Newton(), got {solver!r}.")
+
+
+def check_penalty(penalty):
+    """None: no penalty is available yet."""
+    if penalty is not None:
+        raise ValueError(f"penalty expects None, got {penalty!r}: this version fits by maximum likelihood only.")
+
+
+def check_init(init):
+    """A kind of start, "auto", parameters, responsibilities or a fitted estimator."""
+    if isinstance(init, str) and init not in ("auto", *KINDS):
+        known = ["auto", *KINDS]
+        raise ValueError(f"init expects one of {known}, parameters, responsibilities or a fitted estimator, got {init!r}.")
+    return init

@@ -1,0 +1,76 @@
+"""Fits tell scikit-learn's callbacks where they are: one task per long run, below it one per iteration."""
+
+from dataclasses import dataclass, replace
+
+from sklearn.callback import CallbackContext
+
+from ..fitting import climb
+
+
+class Progress:
+    """The root task of one fit; makes the tasks of its runs.
+
+    Parameters
+    ----------
+    estimator : MoEBase
+    data : dict
+        `X`, `y`, `metadata`, as the callbacks get them.
+    learned : callable
+        Fitted attributes from a Run, so that callbacks can evaluate the estimator as it stands.
+    """
+
+    def __init__(self, estimator, data, learned):
+        self.estimator, self.data, self.learned, self.stopped = estimator, data, learned, False
+        self.context = estimator._init_callback_context(max_subtasks=None)
+        self.context.call_on_fit_task_begin(estimator=estimator, **data)
+
+    @property
+    def watched(self):
+        """Whether anybody listens."""
+        return bool(getattr(self.estimator, "_skl_callbacks", []))
+
+    def tasks(self, runs):
+        """The function to climb with, for each run until a callback stops the fit."""
+        for run in runs:
+            if self.stopped:
+                return
+            yield (RunTask(self, self.context.subcontext("run", max_subtasks=None)) if self.watched else climb), run
+
+    def end(self, winner):
+        """Close the root task."""
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=lambda: self.learned(winner), **self.data
+        )
+
+
+@dataclass
+class RunTask:
+    """Climbs one run and reports each iteration; a callback's true answer stops the run, or after it the fit."""
+
+    progress: Progress
+    context: CallbackContext
+
+    def __call__(self, likelihood, solver, run, stage):
+        """See `fitting.climb`."""
+        self.run = run
+        self._begin(self.context)
+        watched = replace(solver, monitor=self.iteration) if hasattr(solver, "monitor") else solver
+        end = climb(likelihood, watched, run, stage)
+        self.progress.stopped |= self._end(self.context, end)
+        return end
+
+    def iteration(self, theta, value):
+        """Report one iteration; true to stop the run."""
+        context = self.context.subcontext("iteration")
+        self._begin(context)
+        return self._end(context, replace(self.run, theta=theta, loglik=value))
+
+    def _begin(self, context):
+        context.call_on_fit_task_begin(estimator=self.progress.estimator, **self.progress.data)
+
+    def _end(self, context, run):
+        return context.call_on_fit_task_end(
+            estimator=self.progress.estimator,
+            reconstruction_attributes=lambda: self.progress.learned(run),
+            **self.progress.data,
+        )

@@ -1,0 +1,226 @@
+"""Mixture-of-experts regression in scikit-learn's manner."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ..experts import Gaussian
+from .base import MoEBase
+from .data import check_data
+from .options import check_positive
+
+SCALE_FLOOR = 1e-4  # of the residual scale of one regression on all rows
+EXACT = 1e-8  # of sd(y): the scale floor where that regression fits exactly
+
+
+class MoERegressor(RegressorMixin, MoEBase):
+    """Mixture of experts for a continuous response, p(y | x) = sum_k pi_k(x) N(y; a_k'x + c_k, sigma_k^2).
+
+    Fitted by maximum likelihood: many short EM runs from starts of several kinds, the best of them climbed by Newton's
+    method on the exact observed Hessian to a certified local maximum; fits with a degenerate expert are put aside.
+
+    Parameters
+    ----------
+    n_experts : int, default=2
+        K.
+    gate : str or GateSpec, default="softmax"
+        pi(x).
+    experts : str, default="gaussian"
+        Family of f_k.
+    solver : {"auto", "newton", "lbfgs", "em", "squarem"} or object, default="auto"
+        "auto" is "newton" up to 500 parameters, "lbfgs" above.
+    penalty : None
+    init : str, ndarray or fitted estimator, default="auto"
+        A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
+        them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator.
+    n_init : int, default=10
+        Long runs; each is the best of about ten short ones.
+    max_iter : int, default=500
+        Solver iterations of one run.
+    tol : float, default=1e-8
+        Log-likelihood that a Newton step may still gain at the end.
+    gate_features, expert_features : None, list of int or str, or callable, default=None
+        Columns of the gate and of the experts; None is all, an empty list an intercept only.
+    warm_start : bool, default=False
+        Start from the previous fit's `theta_` alone.
+    random_state : int, RandomState or None, default=None
+    n_jobs : int, optional
+        Runs in parallel; the result does not depend on it.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (p,)
+        All parameters in user units: gate (last expert zero), then (a, c, 1) / sigma of each expert.
+    loglik_ : float
+        Log-likelihood at `theta_`.
+    loglik_history_ : ndarray
+        After each iteration of the winning run's last stage.
+    converged_ : bool
+        Whether the certificate is "interior" or "limit".
+    n_iter_ : int
+    certificate_ : dict
+        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges) or "none";
+        `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
+    init_results_ : pandas.DataFrame
+        The end of every run.
+    model_ : MixtureOfExperts
+    gate_coef_, gate_intercept_ : ndarray of shape (K, d), (K,)
+        Gate slopes and intercepts per unit of x, centred over experts.
+    coef_, intercept_ : ndarray of shape (K, d), (K,)
+        Expert slopes and intercepts, in units of y; zeros outside `expert_features`.
+    sigma_ : ndarray of shape (K,)
+        Standard deviations of the experts, in units of y.
+    n_features_in_ : int
+    feature_names_in_ : ndarray
+
+    References
+    ----------
+    .. [1] Jacobs, Jordan, Nowlan & Hinton (1991), Adaptive mixtures of local experts, doi:10.1162/neco.1991.3.1.79.
+    .. [2] Nguyen, Nguyen & Ho (2023), arXiv:2305.03288.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from moegate import MoERegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (300, 1))
+    >>> y = np.where(X[:, 0] > 0, 1 + X[:, 0], -2 * X[:, 0]) + 0.2 * rng.standard_normal(300)
+    >>> moe = MoERegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> moe.certificate_["kind"]
+    'interior'
+    >>> np.sort(moe.coef_[:, 0]).round(1)
+    array([-2.,  1.])
+    """
+
+    _families = ("gaussian",)
+
+    def _check_X_y(self, X, y, reset=True):
+        X, y = check_data(self, X, y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
+        if reset and np.ptp(y) <= 1e-12 * np.max(np.abs(y)):
+            raise ValueError(f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed.")
+        return X, y.astype(float, copy=False)
+
+    def _expert_family(self, data):
+        """Gaussian experts with a floor under their scales, relative to the residuals of one regression."""
+        residual = _residual_scale(data.rows, data.expert_columns)
+        return Gaussian(max_precision=1 / max(SCALE_FLOOR * residual, EXACT))
+
+    def predict(self, X):
+        """Mean of the response, (n,)."""
+        check_is_fitted(self)
+        return self._by_row(self.model_.mean, X)
+
+    def predict_experts(self, X):
+        """Means of the experts, (n, K)."""
+        check_is_fitted(self)
+        return self._by_row(self.model_.expert_means, X).T
+
+    def predict_std(self, X):
+        """Standard deviation of the response by the law of total variance, (n,)."""
+        check_is_fitted(self)
+        return np.sqrt(self._by_row(self.model_.variance, X))
+
+    def cdf(self, X, y):
+        """P(Y <= y | x) of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : array-like of shape (n,)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y))
+
+    def pdf(self, X, y_grid):
+        """Density of each row at each point of a grid.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y_grid : array-like of shape (m,)
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+            Per unit of y.
+        """
+        check_is_fitted(self)
+        grid = np.atleast_1d(np.asarray(y_grid, dtype=float))
+
+        def densities(theta, block):
+            return np.stack([self.model_.log_pdf(theta, block, point) for point in grid])
+
+        return np.exp(self._by_row(densities, X)).T
+
+    def predict_quantile(self, X, q):
+        """Quantiles of the response.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        q : float or array-like of shape (m,)
+            Levels strictly between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, m)
+        """
+        check_is_fitted(self)
+        levels = np.asarray(q, dtype=float)
+        if not np.all((levels > 0) & (levels < 1)):
+            raise ValueError(f"q expects levels strictly between 0 and 1, got {q!r}.")
+
+        def quantiles(theta, block):
+            return np.stack([self.model_.quantile(theta, block, level) for level in np.atleast_1d(levels)])
+
+        out = self._by_row(quantiles, X).T
+        return out[:, 0] if levels.ndim == 0 else out
+
+    def predict_interval(self, X, coverage=0.95):
+        """Equal-tailed prediction intervals.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        coverage : float, default=0.95
+            Probability inside, strictly between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n, 2)
+            Lower and upper ends.
+        """
+        if check_positive(coverage, "coverage") >= 1:
+            raise ValueError(f"coverage expects a probability strictly between 0 and 1, got {coverage!r}.")
+        return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+
+    def sample(self, X, random_state=None):
+        """One response per row drawn from the fitted density.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
+        return self._by_row(lambda theta, block: self.model_.sample(theta, block, rng), X)
+
+
+def _residual_scale(rows, columns):
+    """Root mean square residual of one regression on the experts' columns, in scaled units."""
+    at = [*columns, rows.n_columns, rows.n_columns + 1]
+    R = np.zeros((0, len(at)))
+    for block in rows:
+        V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
+        R = np.linalg.qr(np.vstack([R, V.T]), mode="r")
+    return abs(R[-1, -1]) / np.sqrt(rows.total_weight) if len(R) == len(at) else 0.0

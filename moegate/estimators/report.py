@@ -1,0 +1,92 @@
+"""How a fit ended, for people: the table of starts and the warning that names the expert and the next step."""
+
+
+def runs_table(runs):
+    """One row per run, as a DataFrame.
+
+    Parameters
+    ----------
+    runs : list of Run
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `start`, `kind`, `loglik`, `n_iter`, `converged`, `degenerate`, `stage` ("short": a few EM steps; "long":
+        climbed to its end; "full": climbed on all rows after a subsample), `n_rows`, `certificate` (its kind) and
+        `history` (log-likelihood after each iteration). Sorted by stage, then sound before degenerate, then likelihood.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "start": run.start,
+            "kind": run.kind,
+            "loglik": run.loglik,
+            "n_iter": len(run.history),
+            "converged": run.converged,
+            "degenerate": bool(run.degenerate),
+            "stage": run.stage,
+            "n_rows": run.n_rows,
+            "certificate": run.certificate["kind"],
+            "history": run.history,
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def ending_message(run, likelihood, estimator):
+    """The warning for a winner that is not a sound interior maximum; None for one that is."""
+    if run.kind == "pooled" and estimator.n_experts > 1:
+        return _too_few_rows(run, likelihood)
+    if run.degenerate:
+        return _degenerate(run, likelihood)
+    certificate = run.certificate
+    if certificate["kind"] == "limit":
+        return _limit(run, likelihood)
+    if certificate["kind"] == "none":
+        return _unfinished(run, estimator)
+    return None
+
+
+def _too_few_rows(run, likelihood):
+    model = likelihood.model
+    return (
+        f"{model.n_experts} experts with {len(model.expert_rows)} coefficients each need at least "
+        f"{model.n_experts * model.rows_needed} distinct rows, got {run.n_rows}: every fit has a degenerate expert. All experts were "
+        "set to the fit of one. Lower n_experts, or pass fewer columns (expert_features)."
+    )
+
+
+def _degenerate(run, likelihood):
+    rows, sigma = likelihood.expert_rows(run.theta), likelihood.model.unpack(run.theta).get("sigma")
+    experts = "; ".join(
+        f"expert {k} rests on {rows[k]:.1f} rows" + ("" if sigma is None else f" with scale {sigma[k]:.1g} sd of y")
+        for k in run.degenerate
+    )
+    return (
+        f"Degenerate fit: {experts}. No start found a fit without such an expert, and the likelihood is unbounded near "
+        "it. Lower n_experts, raise n_init, or look for tied responses and exact linear relations in the data."
+    )
+
+
+def _limit(run, likelihood):
+    k, growth = likelihood.steepest_gate(run.theta)
+    return (
+        f"The likelihood has converged but the gate has not: the slopes of expert {k} against the others still grow "
+        f"(now {growth:.3g} per standard deviation), because some experts are separated by the columns. The supremum lies "
+        "at infinity: predictions and log-likelihood can be used, gate coefficients and their errors cannot. Lower "
+        "n_experts, or pass fewer gate_features."
+    )
+
+
+def _unfinished(run, estimator):
+    certificate = run.certificate
+    if not certificate["min_eigenvalue"] > 0:
+        why = f"the observed information is not positive (eigenvalue {certificate['min_eigenvalue']:.2g} in the EM metric)"
+    else:
+        why = f"a Newton step would still gain {certificate['decrement']:.2g} in log-likelihood"
+    return (
+        f"Not converged after {len(run.history)} iterations: {why}. Raise max_iter (now {estimator.max_iter}) or n_init "
+        f"(now {estimator.n_init}), use solver='newton', or lower n_experts."
+    )

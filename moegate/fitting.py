@@ -1,0 +1,181 @@
+"""From starts to a winner: many short EM runs, the best of them climbed to the end, degenerate ends put last."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+
+from .initialization import Sample, starts
+from .solvers import EM, LBFGS, Newton
+
+SHORT_PER_LONG = 10  # short runs for every long one
+SHORT_STEPS = 15  # EM steps of a short run
+NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
+SUBSAMPLE_ABOVE, SUBSAMPLE = 60_000, 20_000  # rows: where starts run on a subsample, and its size
+FULL_RUNS = 3  # climbs on all rows after a subsample
+UNCERTIFIED = {
+    "kind": "none",
+    "decrement": np.nan,
+    "min_eigenvalue": np.nan,
+    "em_rate": np.nan,
+    "at_boundary": False,
+    "gate_diverged": False,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """End of one run: where it started, where it came, and whether the result can be used.
+
+    Attributes
+    ----------
+    start : int
+    kind : str
+    stage : str
+        "short", "long", or "full" after a subsample.
+    n_rows : int
+        Rows that it saw.
+    theta : ndarray of shape (p,)
+        In scaled units.
+    loglik : float
+    history : ndarray
+    converged : bool
+    certificate : dict or None
+    degenerate : tuple of int
+        Experts on their scale floor or on too few rows.
+    """
+
+    start: int
+    kind: str
+    stage: str
+    n_rows: int
+    theta: np.ndarray
+    loglik: float
+    history: np.ndarray
+    converged: bool = False
+    certificate: dict = field(default_factory=lambda: dict(UNCERTIFIED))
+    degenerate: tuple = ()
+
+    @property
+    def rank(self):
+        """Sort key: sound before degenerate, then the log-likelihood."""
+        return not self.degenerate, self.loglik
+
+
+def automatic_solver(likelihood, max_iter, tol):
+    """Newton up to some hundred parameters, quasi-Newton above."""
+    return (Newton if likelihood.n_params <= NEWTON_LIMIT else LBFGS)(max_iter=max_iter, tol=tol)
+
+
+def pooled(likelihood):
+    """The fit in which all experts are the same: one expert's maximum likelihood, and an even gate."""
+    theta, K = likelihood.model.initial(), likelihood.model.n_experts
+    even = np.full((likelihood.rows.n_rows, K), 1 / K)
+    for _ in range(3):
+        theta = likelihood.m_step(theta, even)
+    return theta
+
+
+def degenerate_experts(likelihood, theta):
+    """Experts on their scale floor, or that account for about as many rows as they have coefficients."""
+    model = likelihood.model
+    few = likelihood.expert_rows(theta) < model.rows_needed
+    edge = model.experts.on_boundary(model.split(theta)[1])
+    return tuple(np.flatnonzero(few | edge).tolist())
+
+
+def short_run(likelihood, sample, origin, start):
+    """A few EM steps from a start's responsibilities."""
+    resp = start.responsibilities(sample, likelihood.model.n_experts)
+    theta = likelihood.m_step(origin, resp)
+    theta, value, history = EM(max_iter=SHORT_STEPS, tol=1e-3).run(likelihood, theta)
+    return _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
+
+
+def _judged(likelihood, run):
+    return replace(run, degenerate=degenerate_experts(likelihood, run.theta))
+
+
+def unclimbed(likelihood, theta, kind):
+    """A point taken as a run that has not begun."""
+    run = Run(0, kind, "long", likelihood.rows.n_rows, theta, likelihood.value(theta), np.array([]))
+    return _judged(likelihood, run)
+
+
+def climb(likelihood, solver, run, stage="long"):
+    """A run continued by a solver to its end."""
+    solution = solver.solve(likelihood, run.theta)
+    end = replace(
+        run,
+        stage=stage,
+        n_rows=likelihood.rows.n_rows,
+        theta=solution.theta,
+        loglik=solution.loglik,
+        history=solution.history,
+        converged=solution.converged,
+        certificate=solution.certificate,
+    )
+    return _judged(likelihood, end)
+
+
+def plain_tasks(runs):
+    """Climb every run, unwatched."""
+    return ((climb, run) for run in runs)
+
+
+def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_tasks):
+    """All runs, best first.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        In scaled coordinates.
+    solver : object
+        Of the long runs.
+    init : str
+        A kind of start, or "auto".
+    n_init : int
+        Long runs.
+    entropy : int
+        From which every start gets its own stream.
+    n_jobs : int, optional
+        Parallel runs; the result does not depend on it.
+    tasks : callable
+        From runs to pairs (function to climb with, run), see `estimators.progress`.
+
+    Returns
+    -------
+    list of Run
+        Long (and, after a subsample, full) runs first, then the short ones; each group sorted best first.
+    """
+    small = _subsampled(likelihood)
+    sample, origin = Sample.from_rows(small.rows), pooled(small)
+    parallel = Parallel(n_jobs=n_jobs)
+    work = starts(init, SHORT_PER_LONG * n_init, entropy)
+    short = _best_first(parallel(delayed(short_run)(small, sample, origin, start) for start in work))
+    long = _climb_all(parallel, small, solver, short[:n_init], "long", tasks)
+    if small is likelihood:
+        return long + short
+    return _climb_all(parallel, likelihood, solver, long[:FULL_RUNS], "full", tasks) + long + short
+
+
+def best(runs):
+    """The best sound run among the last stage's; a degenerate one where there is no other."""
+    stage = runs[0].stage
+    return max((run for run in runs if run.stage == stage), key=lambda run: run.rank)
+
+
+def _best_first(runs):
+    return sorted(runs, key=lambda run: run.rank, reverse=True)
+
+
+def _climb_all(parallel, likelihood, solver, runs, stage, tasks):
+    return _best_first(parallel(delayed(task)(likelihood, solver, run, stage) for task, run in tasks(runs)))
+
+
+def _subsampled(likelihood):
+    """The likelihood of a random part of the rows where there are very many, else itself."""
+    rows = likelihood.rows
+    if rows.n_rows <= SUBSAMPLE_ABOVE:
+        return likelihood
+    return likelihood.on(rows.thinned(SUBSAMPLE / rows.n_rows))

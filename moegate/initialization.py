@@ -1,0 +1,147 @@
+"""Starts: several kinds of responsibilities from which an EM run begins.
+
+Randomness attaches to the values of a row (a keyed hash) or to a direction, never to a row's number: shuffled rows, and
+a row repeated instead of weighted, start alike. Kinds are mixed because each misses modes that others find.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from .blocks import QUANTUM, mix, row_keys
+
+LLOYD_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What starts see: scaled columns x (n, d), scaled response y (n,), weights (n,), one key per row (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    keys: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows):
+        """From the data that a likelihood holds; the response is standardised for the purpose."""
+        x = np.concatenate([block.V[: rows.n_columns].T for block in rows])
+        weight = np.ones(len(x)) if rows.weight is None else rows.weight
+        y = np.asarray(rows.y, dtype=float)
+        center = np.average(y, weights=weight)
+        y = (y - center) / max(np.sqrt(np.average((y - center) ** 2, weights=weight)), 1e-300)
+        return cls(x, y, weight, row_keys(np.column_stack([x, y]), QUANTUM))
+
+    @property
+    def n_rows(self):
+        return len(self.x)
+
+    @property
+    def joint(self):
+        """Columns and response side by side, (n, d + 1)."""
+        return np.column_stack([self.x, self.y])
+
+    def uniforms(self, key, n):
+        """Independent uniforms (rows, n) that depend on a row's values and on the key."""
+        keys = np.random.SeedSequence(key).generate_state(n, np.uint64)
+        bits = mix(mix(self.keys[:, None]) + keys)
+        return (bits >> np.uint64(11)).astype(float) * 2.0**-53 + 2.0**-54
+
+
+def hyperplane(sample, K, rng):
+    """Slabs between parallel hyperplanes, in columns and response, at weighted quantiles."""
+    return _slabs(sample, sample.joint @ rng.standard_normal(sample.x.shape[1] + 1), K)
+
+
+def quantile(sample, K, rng):
+    """Slabs at weighted quantiles of one column or of the response."""
+    return _slabs(sample, sample.joint[:, rng.integers(sample.x.shape[1] + 1)], K)
+
+
+def _slabs(sample, position, K):
+    order = np.argsort(position, kind="stable")
+    reached = np.cumsum(sample.weight[order])
+    cuts = position[order[np.searchsorted(reached, reached[-1] * np.arange(1, K) / K)]]
+    return _hard(np.sum(position[:, None] > cuts, axis=1), K)
+
+
+def random(sample, K, rng):
+    """Every row to an expert at random."""
+    return _hard((sample.uniforms(_key(rng), 1)[:, 0] * K).astype(int), K)
+
+
+def dirichlet(sample, K, rng):
+    """Responsibilities from a Dirichlet(0.1, ..., 0.1)."""
+    gamma = gammaincinv(0.1, sample.uniforms(_key(rng), K)) + 1e-300
+    return gamma / gamma.sum(axis=1, keepdims=True)
+
+
+def regressions(sample, K, rng):
+    """Nearest of K regressions, each through a random few rows."""
+    design = np.column_stack([sample.x, np.ones(len(sample.x))])
+    draws = sample.uniforms(_key(rng), K)
+    coef = [_regression(design, sample.y, _distinct_smallest(u, design.shape[1] + 2)) for u in draws.T]
+    return _hard(np.argmin(np.abs(sample.y[:, None] - design @ np.transpose(coef)), axis=1), K)
+
+
+def _regression(design, y, at):
+    return np.linalg.lstsq(design[at], y[at], rcond=None)[0]
+
+
+def _distinct_smallest(u, n):
+    """Rows with the n smallest distinct draws: a repeated row counts once."""
+    return np.unique(u, return_index=True)[1][:n]
+
+
+def kmeans(sample, K, rng):
+    """Clusters of rows, in columns and response, around K random rows: a few weighted Lloyd steps."""
+    joint = sample.joint
+    centers = joint[_distinct_smallest(sample.uniforms(_key(rng), 1)[:, 0], K)]
+    for _ in range(LLOYD_STEPS):
+        labels = np.argmin(np.sum(centers**2, axis=1) - 2 * joint @ centers.T, axis=1)
+        resp = _hard(labels, K) * sample.weight[:, None]
+        mass = resp.sum(axis=0)[: len(centers), None]
+        centers = np.where(mass > 0, resp.T[: len(centers)] @ joint / np.maximum(mass, 1e-300), centers)
+    return _hard(labels, K)
+
+
+def _key(rng):
+    return rng.integers(2**63)
+
+
+def _hard(labels, K):
+    return np.eye(K)[labels]
+
+
+KINDS = {
+    "regressions": regressions,
+    "random": random,
+    "dirichlet": dirichlet,
+    "hyperplane": hyperplane,
+    "kmeans": kmeans,
+    "quantile": quantile,
+}
+
+
+MIXED = tuple(kind for other in list(KINDS)[1:] for kind in ("regressions", other))  # half of them regressions
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start: its number, its kind and its own stream of random numbers."""
+
+    number: int
+    kind: str
+    seed: np.random.SeedSequence
+
+    def responsibilities(self, sample, K):
+        """Starting responsibilities, (n, K)."""
+        return KINDS[self.kind](sample, K, np.random.default_rng(self.seed))
+
+
+def starts(init, n, entropy):
+    """n starts of one kind, or of the mixed kinds in turn for "auto"; one independent stream each."""
+    kinds = MIXED if init == "auto" else [init]
+    seeds = np.random.SeedSequence(entropy).spawn(n)
+    return [Start(i, kinds[i % len(kinds)], seed) for i, seed in enumerate(seeds)]
