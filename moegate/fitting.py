@@ -8,8 +8,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from .initialization import Sample, starts
 from .solvers import EM, LBFGS, Newton
 
-SHORT_PER_LONG = 10  # short runs for every long one
-SHORT_STEPS = 15  # EM steps of a short run
+# The funnel from starts to finished runs: at each stage the best runs go on, in multiples of n_init.
+STARTS, STEPS = 15, 12  # starts, and their EM steps
+CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
+UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 SUBSAMPLE_ABOVE, SUBSAMPLE = 60_000, 20_000  # rows: where starts run on a subsample, and its size
 FULL_RUNS = 3  # climbs on all rows after a subsample
@@ -32,7 +34,8 @@ class Run:
     start : int
     kind : str
     stage : str
-        "short", "long", or "full" after a subsample.
+        "short" (EM steps only), "middle" (some solver iterations), "long" (to the end), "full" (on all rows after a
+        subsample).
     n_rows : int
         Rows that it saw.
     theta : ndarray of shape (p,)
@@ -77,18 +80,16 @@ def pooled(likelihood):
 
 
 def degenerate_experts(likelihood, theta):
-    """Experts on their scale floor, or that account for about as many rows as they have coefficients."""
-    model = likelihood.model
-    few = likelihood.expert_rows(theta) < model.rows_needed
-    edge = model.experts.on_boundary(model.split(theta)[1])
-    return tuple(np.flatnonzero(few | edge).tolist())
+    """Experts that the family calls degenerate: on their scale floor, or on so few rows that chance explains them."""
+    model, rows = likelihood.model, likelihood.expert_rows(theta)
+    coef, width = model.split(theta)[1], len(model.expert_rows)
+    return tuple(np.flatnonzero(model.experts.degenerate(coef, rows, likelihood.rows.n_rows, width)).tolist())
 
 
-def short_run(likelihood, sample, origin, start):
-    """A few EM steps from a start's responsibilities."""
-    resp = start.responsibilities(sample, likelihood.model.n_experts)
-    theta = likelihood.m_step(origin, resp)
-    theta, value, history = EM(max_iter=SHORT_STEPS, tol=1e-3).run(likelihood, theta)
+def begin(likelihood, sample, origin, start):
+    """The first EM steps from a start's responsibilities."""
+    theta = likelihood.m_step(origin, start.responsibilities(sample, likelihood.model.n_experts))
+    theta, value, history = EM(max_iter=STEPS, tol=1e-3).run(likelihood, theta)
     return _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
 
 
@@ -103,7 +104,7 @@ def unclimbed(likelihood, theta, kind):
 
 
 def climb(likelihood, solver, run, stage="long"):
-    """A run continued by a solver to its end."""
+    """A run continued by a solver."""
     solution = solver.solve(likelihood, run.theta)
     end = replace(
         run,
@@ -146,17 +147,43 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     Returns
     -------
     list of Run
-        Long (and, after a subsample, full) runs first, then the short ones; each group sorted best first.
+        Finished runs first, those of earlier stages after; each stage sorted best first.
     """
     small = _subsampled(likelihood)
-    sample, origin = Sample.from_rows(small.rows), pooled(small)
     parallel = Parallel(n_jobs=n_jobs)
-    work = starts(init, SHORT_PER_LONG * n_init, entropy)
-    short = _best_first(parallel(delayed(short_run)(small, sample, origin, start) for start in work))
-    long = _climb_all(parallel, small, solver, short[:n_init], "long", tasks)
+    short, middle = _funnel(parallel, small, solver, starts(init, STARTS * n_init, entropy), n_init)
+    long = _climb_all(parallel, small, solver, _different(small, middle, n_init, NEARLY_FINISHED), "long", tasks)
     if small is likelihood:
-        return long + short
-    return _climb_all(parallel, likelihood, solver, long[:FULL_RUNS], "full", tasks) + long + short
+        return long + middle + short
+    return _climb_all(parallel, likelihood, solver, long[:FULL_RUNS], "full", tasks) + long + middle + short
+
+
+def _funnel(parallel, likelihood, solver, work, n_init):
+    """From starts to the runs worth finishing: the short runs and the middle ones, each best first."""
+    sample, origin = Sample.from_rows(likelihood.rows), pooled(likelihood)
+    short = _best_first(parallel(delayed(begin)(likelihood, sample, origin, start) for start in work))
+    brief = replace(solver, max_iter=CLIMB_STEPS) if hasattr(solver, "max_iter") else solver
+    some = _different(likelihood, short, CLIMBED * n_init, UNFINISHED)
+    middle = parallel(delayed(climb)(likelihood, brief, run, "middle") for run in some)
+    return short, _best_first(middle)
+
+
+def _different(likelihood, runs, n, distance):
+    """The best n runs whose densities differ; the next best where there are fewer.
+
+    Two runs differ when their log densities differ by more than `distance` in the mean over rows: unfinished runs on the
+    way to the same maximum have different log-likelihoods, but much the same density.
+    """
+    chosen, densities = [], []
+    for run in runs:
+        density = likelihood.score_samples(run.theta)
+        if all(np.mean(np.abs(density - other)) > distance for other in densities):
+            chosen.append(run)
+            densities.append(density)
+        if len(chosen) == n:
+            return chosen
+    picked = {id(run) for run in chosen}
+    return chosen + [run for run in runs if id(run) not in picked][: n - len(chosen)]
 
 
 def best(runs):

@@ -209,13 +209,29 @@ class Likelihood:
             return directions if self.transform is None else np.zeros((self.n_params, 0))
         return np.linalg.qr(np.linalg.lstsq(self.transform, directions, rcond=None)[0])[0]
 
-    def gate_growth(self, theta, step):
-        """Relative growth of the gate's slopes by a step: small at an interior maximum, not when the gate diverges."""
-        gate = self.model.gate.scores
-        now, then = (gate.slopes(self.model.split(self._full(t))[0]) for t in (theta, theta + step))
-        size = np.linalg.norm(now, axis=-1)
-        change = np.linalg.norm(then - now, axis=-1)
-        return float(np.max(change / np.maximum(size, 1.0), initial=0.0))
+    def receding(self, theta, information):
+        """Directions in which the gate may have no maximum: where doubling its parameters should not change the value.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+        information : ndarray of shape (p, p)
+            Complete-data information at theta.
+
+        Returns
+        -------
+        directions : ndarray of shape (p, f)
+            Weak directions of the gate's information; f = 0 where there is none.
+        step : ndarray of shape (p,)
+            The part of the gate's own parameters that lies in them.
+        """
+        n = self.model.n_gate
+        C = np.eye(n) if self.transform is None else self.transform[:n, :n]
+        gate, back = C @ theta[:n], np.linalg.inv(C)
+        values, vectors = np.linalg.eigh(back.T @ information[:n, :n] @ back)
+        weak = vectors[:, values * (gate @ gate) < 1]
+        rest = np.zeros((self.n_params - n, weak.shape[1]))
+        return np.vstack([back @ weak, rest]), np.append(back @ weak @ (weak.T @ gate), np.zeros(self.n_params - n))
 
     def steepest_gate(self, theta):
         """The expert whose gate slopes are largest, and their norm."""

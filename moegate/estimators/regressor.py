@@ -10,9 +10,6 @@ from .base import MoEBase
 from .data import check_data
 from .options import check_positive
 
-SCALE_FLOOR = 1e-4  # of the residual scale of one regression on all rows
-EXACT = 1e-8  # of sd(y): the scale floor where that regression fits exactly
-
 
 class MoERegressor(RegressorMixin, MoEBase):
     """Mixture of experts for a continuous response, p(y | x) = sum_k pi_k(x) N(y; a_k'x + c_k, sigma_k^2).
@@ -103,8 +100,7 @@ class MoERegressor(RegressorMixin, MoEBase):
 
     def _expert_family(self, data):
         """Gaussian experts with a floor under their scales, relative to the residuals of one regression."""
-        residual = _residual_scale(data.rows, data.expert_columns)
-        return Gaussian(max_precision=1 / max(SCALE_FLOOR * residual, EXACT))
+        return Gaussian(_residual_scale(data.rows, data.expert_columns))
 
     def predict(self, X):
         """Mean of the response, (n,)."""

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri
+from scipy.special import gammaln, log_ndtr, ndtr, ndtri
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+SCALE_FLOOR = 1e-4  # smallest sigma, of the residual scale of one regression on all rows
+EXACT = 1e-8  # the same of sd(y), where that regression fits exactly
+TIGHT = 0.1  # sigma, of the same residual scale, below which an expert on few rows is suspect
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,9 @@ class Gaussian:
 
     Parameters
     ----------
-    max_precision : float
-        Largest admissible 1 / sigma, in scaled units: the likelihood of a Gaussian mixture is unbounded without it.
+    residual_scale : float
+        Residual standard deviation of one regression on all rows, in scaled units: the size of a usual sigma. Scales
+        below 1e-4 of it are not admissible, since the likelihood of a Gaussian mixture is unbounded.
 
     References
     ----------
@@ -28,11 +32,16 @@ class Gaussian:
        doi:10.1007/s11749-010-0197-z (the scale-invariant parameters).
     """
 
-    max_precision: float = np.inf
+    residual_scale: float = 0.0
 
     response = True  # the response is a row of the design
     n_channels = 1  # linear predictors of one expert
     discrete = False
+
+    @property
+    def max_precision(self):
+        """Largest admissible 1 / sigma, in scaled units."""
+        return 1 / max(SCALE_FLOOR * self.residual_scale, EXACT)
 
     def names(self, columns):
         """Names of the parameters of one expert."""
@@ -48,8 +57,28 @@ class Gaussian:
         return coef
 
     def rows_needed(self, width):
-        """Rows below which an expert with `width` coefficients is degenerate: about d + 2 are fitted by chance."""
+        """Rows below which an expert with `width` = d + 1 coefficients is always degenerate: d + 3."""
         return width + 2
+
+    def degenerate(self, coef, rows, n_rows, width):
+        """Which experts are spikes rather than parts of the distribution, (K,).
+
+        An expert on its scale floor, on fewer than d + 3 rows, or a tight one on fewer than 3 (d + 2) rows that chance
+        explains: among n rows one expects a subset of m rows this close to a hyperplane if
+        log binomial(n, m) + (m - d - 1) log(sigma / residual_scale) > 0.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (K, P)
+        rows : ndarray of shape (K,)
+            Rows that each expert accounts for.
+        n_rows, width : int
+        """
+        ratio = 1 / np.maximum(coef[:, -1] * self.residual_scale, 1e-300)
+        subsets = gammaln(n_rows + 1) - gammaln(rows + 1) - gammaln(np.maximum(n_rows - rows, 0) + 1)
+        by_chance = subsets + (rows - width) * np.log(ratio) > 0
+        spike = (rows < 3 * (width + 1)) & (ratio < TIGHT) & by_chance
+        return self.on_boundary(coef) | (rows < self.rows_needed(width)) | spike
 
     def on_boundary(self, coef):
         """Which experts sit on the scale floor, (K,)."""

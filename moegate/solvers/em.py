@@ -45,8 +45,7 @@ class EM:
         Solution
         """
         theta, value, history = self.run(likelihood, theta)
-        gain = history[-1] - history[-2] if len(history) > 1 else np.inf
-        certificate = certify(likelihood, theta, self.tol, gain=gain)
+        certificate = certify(likelihood, theta, self.tol)
         return Solution(theta, value, np.array(history), certificate["kind"] != "none", certificate)
 
     def run(self, likelihood, theta):

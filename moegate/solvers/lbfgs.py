@@ -60,7 +60,7 @@ class LBFGS:
             gain = history[-1] - before
             if gain < self.tol or len(history) > self.max_iter:
                 break
-        certificate = certify(likelihood, theta, self.tol, gain=gain)
+        certificate = certify(likelihood, theta, self.tol)
         return Solution(theta, history[-1], np.array(history), certificate["kind"] != "none", certificate)
 
     def _climb(self, likelihood, theta, value):

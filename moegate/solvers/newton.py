@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .em import EM
-from .solution import ROUNDING, Solution, Spectrum, describe
+from .solution import ROUNDING, Solution, Spectrum, certify
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Newton:
             theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=self.monitor).run(likelihood, theta)
         climb = _Climb(likelihood, theta)
         history = history or [climb.at.value]
-        gain, patience = np.inf, 0
+        patience = 0
         for _ in range(self.max_iter):
             if climb.spectrum.decrement() < self.tol and climb.spectrum.smallest > -1e-9:
                 break
@@ -63,7 +63,7 @@ class Newton:
             if patience == 3 or (self.monitor is not None and self.monitor(climb.theta, climb.at.value)):
                 break
         climb.polish()
-        certificate = describe(likelihood, climb.theta, climb.spectrum, self.tol, gain)
+        certificate = certify(likelihood, climb.theta, self.tol, climb.at)
         return Solution(climb.theta, climb.at.value, np.array(history), certificate["kind"] != "none", certificate)
 
 

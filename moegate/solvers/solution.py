@@ -125,7 +125,7 @@ def _complement(flat, scale):
     return Q[:, flat.shape[1] :]
 
 
-def certify(likelihood, theta, tol, at=None, gain=np.inf):
+def certify(likelihood, theta, tol, at=None):
     """How far theta is from a maximum, and of what kind.
 
     Parameters
@@ -136,35 +136,36 @@ def certify(likelihood, theta, tol, at=None, gain=np.inf):
         Log-likelihood units.
     at : Expansion, optional
         Of the likelihood at theta, if already made.
-    gain : float
-        Gain of the last iteration, for the kind "limit".
 
     Returns
     -------
     dict
-        `kind` ("interior": Newton decrement below `tol` and positive smallest eigenvalue, with the gate at rest; "limit":
-        the value has converged while the slopes of the gate still grow by more than 1% a step; "none": neither),
-        `decrement`, `min_eigenvalue` of the observed information in the EM metric, `em_rate` = 1 - min_eigenvalue,
-        `at_boundary` (an expert on its scale floor), `gate_diverged`.
+        `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "limit" where
+        that holds but for directions in which the gate's parameters can be doubled without changing the value, so that
+        the supremum lies at infinity; "none" otherwise. `decrement`: what a Newton step would still gain.
+        `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue (at a limit: of
+        the other directions). `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate of a limit.
     """
     at = likelihood.expand(theta) if at is None else at
-    spectrum = Spectrum(at, likelihood.flat(theta))
-    return describe(likelihood, theta, spectrum, tol, gain)
-
-
-def describe(likelihood, theta, spectrum, tol, gain=np.inf):
-    """The certificate from a spectrum already computed."""
-    decrement, smallest = spectrum.decrement(), spectrum.smallest
-    at_rest, boundary = decrement < tol, likelihood.at_boundary(theta)
-    growing = smallest > 0 and likelihood.gate_growth(theta, spectrum.newton) > 0.01
-    diverged = growing and (at_rest or gain < tol)
-    sound = at_rest and smallest > 0 and not boundary and not diverged
-    kind = "interior" if sound else "limit" if diverged and not boundary else "none"
+    flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
+    receding = _receding(likelihood, theta, at, tol)
+    diverged = receding.shape[1] > 0
+    spectrum = Spectrum(at, np.hstack([flat, receding]))
+    sound = spectrum.decrement() < tol and spectrum.smallest > 0 and not boundary
     return {
-        "kind": kind,
-        "decrement": decrement,
-        "min_eigenvalue": smallest,
-        "em_rate": 1 - smallest,
+        "kind": ("limit" if diverged else "interior") if sound else "none",
+        "decrement": spectrum.decrement(),
+        "min_eigenvalue": spectrum.smallest,
+        "em_rate": 1 - spectrum.smallest,
         "at_boundary": boundary,
-        "gate_diverged": bool(diverged),
+        "gate_diverged": diverged,
     }
+
+
+def _receding(likelihood, theta, at, tol):
+    """Directions (p, f) in which the gate diverges: f = 0 unless going on along them leaves the value where it is."""
+    directions, step = likelihood.receding(theta, at.information)
+    if not np.any(step):
+        return directions[:, :0]
+    change = abs(likelihood.value(theta + step) - at.value)
+    return directions if change <= 10 * max(tol, ROUNDING * abs(at.value)) else directions[:, :0]
