@@ -7,12 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 
+LOWEST = np.finfo(float).min  # keeps a column of -inf from becoming nan
+
 
 def log_sum_exp(A):
     """Log of the sum of exponentials over experts, (K, B) -> (B,)."""
-    top = np.maximum.reduce(A, axis=0)
+    top = np.maximum.reduce(A, axis=0, initial=LOWEST)
     E = np.exp(A - top)
-    return np.log(np.add.reduce(E, axis=0)) + top
+    with np.errstate(divide="ignore"):
+        return np.log(np.add.reduce(E, axis=0)) + top
 
 
 def responsibilities(A):
@@ -29,7 +32,7 @@ def responsibilities(A):
     resp : ndarray of shape (K, B)
         The array `A`, whose columns now sum to one.
     """
-    top = np.maximum.reduce(A, axis=0)
+    top = np.maximum.reduce(A, axis=0, initial=LOWEST)
     A -= top
     np.exp(A, out=A)
     total = np.add.reduce(A, axis=0)

@@ -72,7 +72,7 @@ def automatic_solver(likelihood, max_iter, tol):
 
 def pooled(likelihood):
     """The fit in which all experts are the same: one expert's maximum likelihood, and an even gate."""
-    theta, K = likelihood.model.initial(), likelihood.model.n_experts
+    theta, K = likelihood.model.initial(likelihood.rows.units), likelihood.model.n_experts
     even = np.full((likelihood.rows.n_rows, K), 1 / K)
     for _ in range(3):
         theta = likelihood.m_step(theta, even)

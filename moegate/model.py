@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import elementwise
+from scipy.special import ndtr
 
 from ._kernels import log_sum_exp
 
@@ -104,9 +105,9 @@ class MixtureOfExperts:
         """theta from the two coefficient arrays."""
         return np.concatenate([gate[self.gate_free], experts.ravel()])
 
-    def initial(self):
-        """A plain admissible theta: zero coefficients."""
-        gate = self.gate.scores.initial(self.n_experts, len(self.gate_rows))
+    def initial(self, units):
+        """A plain admissible theta in scaled units: an even gate, experts with zero coefficients."""
+        gate = self.gate.scores.initial(self.n_experts, units.center[list(self.gate_rows[:-1])])
         return self.join(gate, self.experts.initial(self.expert_shape))
 
     def dof(self, theta):
@@ -115,7 +116,7 @@ class MixtureOfExperts:
 
     def flat(self, theta):
         """Orthonormal directions (p, f) of theta that the model cannot see."""
-        gate = self.gate.flat(self.split(theta)[0])
+        gate = self.gate.flat(self.split(theta)[0])[self.gate_free]
         return np.vstack([gate, np.zeros((self.n_params - len(gate), gate.shape[1]))])
 
     def unpack(self, theta):
@@ -138,23 +139,20 @@ class MixtureOfExperts:
     # units ----------------------------------------------------------------------------------------------------------
 
     def unit_matrices(self, units):
-        """Matrices (gate, experts) that take one coefficient row from user units to scaled units."""
-        U = units.matrix(self.experts.response)
-        gate = U[np.ix_(self.gate_rows, self.gate_rows)]
-        if not self.gate.scores.invariant:
-            gate = np.eye(self.gate_free.shape[1])
-        rows = self.predictor_rows
-        return gate, np.kron(np.eye(self.experts.n_channels), U[np.ix_(rows, rows)])
+        """Matrices (gate, experts) that take affine coefficients from user units to scaled units."""
+        U, rows = units.matrix(self.experts.response), self.predictor_rows
+        experts = np.kron(np.eye(self.experts.n_channels), U[np.ix_(rows, rows)])
+        return U[np.ix_(self.gate_rows, self.gate_rows)], experts
 
     def to_scaled(self, theta, units):
         """theta in the scaled coordinates of `units`."""
         (gate, experts), (G, E) = self.split(theta), self.unit_matrices(units)
-        return self.join(gate @ G.T, experts @ E.T)
+        return self.join(self.gate.scores.move(gate, G), experts @ E.T)
 
     def to_user(self, theta, units):
         """theta in user units, from scaled coordinates."""
         (gate, experts), (G, E) = self.split(theta), self.unit_matrices(units)
-        return self.join(np.linalg.solve(G, gate.T).T, np.linalg.solve(E, experts.T).T)
+        return self.join(self.gate.scores.move(gate, np.linalg.inv(G)), np.linalg.solve(E, experts.T).T)
 
     # densities ------------------------------------------------------------------------------------------------------
 
@@ -195,6 +193,16 @@ class MixtureOfExperts:
     def log_pdf(self, theta, block, y):
         """Log density at y (B,)."""
         return log_sum_exp(self.log_gate(theta, block) + self.experts.log_pdf(*self._expert_design(theta, block), y))
+
+    def expected_log_pdf(self, theta, block):
+        """Mean of the log density under the model itself, (B,): Gauss-Hermite nodes on each expert's normal scores."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+        experts, Z = self._expert_design(theta, block)
+        out, pi = 0.0, np.exp(self.log_gate(theta, block))
+        for level, weight in zip(ndtr(nodes), weights / weights.sum(), strict=True):
+            ends = self.experts.quantile(experts, Z, level)
+            out = out + weight * sum(p * self.log_pdf(theta, block, y) for p, y in zip(pi, ends, strict=True))
+        return out
 
     def log_cdf(self, theta, block, y, upper=False):
         """Log of P(Y <= y), or of P(Y > y) with `upper`, (B,)."""

@@ -85,13 +85,13 @@ def _score(model, state, block):
     weighted = Ru if block.weight is None else Ru * block.weight
     mass = state.R.sum(axis=1) if block.weight is None else state.R @ block.weight
     out = Sums(value=_value(state, block), mass=mass, experts=weighted @ block.V.T)
-    out["gate"] = G @ block.V.T if model.gate.scores.linear else _feature_sums(model, state, block, G)
-    return out, G, u, Ru
+    F = None if model.gate.scores.linear else _features(model, state, block)
+    out["gate"] = G @ block.V.T if F is None else (F @ G[:, :, None])[:, :, 0]
+    return out, G, F, u, Ru
 
 
-def _feature_sums(model, state, block, G):
-    F = model.gate.scores.features(state.gate, block.design(model.gate_rows))
-    return np.einsum("jb,jwb->jw", G, F)
+def _features(model, state, block):
+    return model.gate.scores.features(state.gate, block.design(model.gate_rows))
 
 
 def em(model, theta, block):
@@ -162,14 +162,15 @@ PLAIN = ("coupling", "half")
 
 
 def _expansion(model, state, block, *makers):
-    out, G, u, Ru = _score(model, state, block)
+    out, G, F, u, Ru = _score(model, state, block)
     named = dict(pair for make in makers for pair in make(model, state, u, Ru))
     sums = {name: block.weigh(named.pop(name)) for name in PLAIN if name in named}
     if "half" in sums:
         out["half"] = _times(sums["half"], block.V)
         out["spread"] = np.diag(out["mass"]) - block.weigh(state.R.copy()) @ state.R.T
-    gate = _linear_gate if model.gate.scores.linear else _featured_gate
-    gate(model, state, block, out, G, named, sums)
+    if F is not None:
+        _featured_gate(model, state, block, out, G, F, named, sums)
+    _linear_part(block, out, named, sums)
     return out
 
 
@@ -178,8 +179,8 @@ def _times(weights, V):
     return (weights.reshape(-1, weights.shape[-1]) @ V.T).reshape(*weights.shape[:-1], len(V))
 
 
-def _linear_gate(model, state, block, out, G, named, sums):
-    """All Grams of the pass in one matrix product."""
+def _linear_part(block, out, named, sums):
+    """All remaining Grams of the pass in one matrix product."""
     weights = block.weigh(np.concatenate(list(named.values())))
     grams, at = block.grams(weights), 0
     for name, w in named.items():
@@ -189,10 +190,9 @@ def _linear_gate(model, state, block, out, G, named, sums):
         out["coupling"] = _times(sums["coupling"], block.V)
 
 
-def _featured_gate(model, state, block, out, G, named, sums):
+def _featured_gate(model, state, block, out, G, F, named, sums):
     """Grams of a gate whose features are not design rows: one product for each pair of scores."""
-    scores, design, m = model.gate.scores, block.design(model.gate_rows), len(state.gate)
-    F = scores.features(state.gate, design)
+    m = len(state.gate)
     i, j = pairs_of(m)
     for name in ("gate_information", "observed"):
         if name in named:
@@ -200,19 +200,17 @@ def _featured_gate(model, state, block, out, G, named, sums):
     if "coupling" in sums:
         cross = block.weigh(named.pop("cross")).reshape(m, -1, G.shape[-1])
         out["cross"] = np.einsum("jab,jwb,qb->jawq", cross, F, block.V, optimize=True)
-        out["coupling"] = np.einsum("jkb,jwb->jkw", sums["coupling"], F)
-        curvature = scores.curvature(state.gate, design, G)
+        out["coupling"] = sums.pop("coupling") @ np.swapaxes(F, 1, 2)
+        curvature = model.gate.scores.curvature(state.gate, block.design(model.gate_rows), G)
         out["bend"] = np.zeros(F.shape[:2] + F.shape[1:2]) if curvature is None else curvature
-    _linear_gate(model, state, block, out, G, named, {})
 
 
 def score_rows(model, theta, block):
     """Score of each row by all coefficients, (gate m w + experts K P, B)."""
     state = e_step(model, theta, block)
-    scores, m, B = model.gate.scores, len(state.gate), state.R.shape[1]
+    m, B = len(state.gate), state.R.shape[1]
     G = model.gate.link.pull(state.S, state.L, state.R, m)
-    design = block.design(model.gate_rows)
-    F = design.Z[None] if scores.linear else scores.features(state.gate, design)
+    F = _features(model, state, block)
     u, Ru = _residuals(model, state, block)
     V = block.V[list(model.predictor_rows)]
     experts = (Ru[:, None] * V).reshape(model.n_experts, -1, B)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from scipy.linalg import block_diag
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
@@ -260,9 +259,23 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         return self.likelihood(X, y).responsibilities(self.theta_)
 
-    def score_samples(self, X, y):
-        """Log density of each row, log p(y | x), (n,)."""
+    def score_samples(self, X, y=None):
+        """Log density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : array-like of shape (n,), optional
+            Without it the expected log density is returned: minus the entropy of the response given x.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            log p(y | x), in nats.
+        """
         check_is_fitted(self)
+        if y is None:
+            return self._by_row(self.model_.expected_log_pdf, X)
         return self.likelihood(X, y).score_samples(self.theta_)
 
     def likelihood(self, X, y, sample_weight=None):
@@ -313,7 +326,4 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
 def _user_units(model, units):
     """The linear map from theta in user units to the model's scaled parameters."""
-    gate, experts = model.unit_matrices(units)
-    free = model.gate_free.ravel()
-    gate = np.kron(np.eye(len(model.gate_free)), gate)[np.ix_(free, free)]
-    return block_diag(gate, np.kron(np.eye(model.n_experts), experts))
+    return np.column_stack([model.to_scaled(e, units) for e in np.eye(model.n_params)])

@@ -1,5 +1,6 @@
 """From what a user passes to `fit` to rows in scaled units: every check of the data lives here."""
 
+import numbers
 import warnings
 from dataclasses import dataclass
 
@@ -16,16 +17,15 @@ IMPUTE = "moegate takes no missing or infinite values: impute them first (sklear
 ENCODE = "Encode text and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
 
 
-def check_data(estimator, X, y=None, **options):
+def check_data(estimator, X, **options):
     """scikit-learn's validation to float64, with a remedy where its message names none.
 
     Parameters
     ----------
     estimator : BaseEstimator
     X : array-like or frame
-    y : array-like, optional
     **options
-        Of `sklearn.utils.validation.validate_data`.
+        Of `sklearn.utils.validation.validate_data`, `y` among them.
 
     Returns
     -------
@@ -36,10 +36,9 @@ def check_data(estimator, X, y=None, **options):
     ValueError
     """
     try:
-        checked = validate_data(estimator, X, "no_validation" if y is None else y, dtype=np.float64, **options)
+        return validate_data(estimator, X, dtype=np.float64, **options)
     except ValueError as error:
         raise ValueError(_with_remedy(str(error))) from error
-    return checked
 
 
 def _with_remedy(message):
@@ -60,7 +59,7 @@ def check_weight(sample_weight, n_rows):
     """
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
+    if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._kernels import pairs_of
-
+from .._kernels import n_pairs, pairs_of
 
 
 class Scores:
@@ -31,9 +30,13 @@ class Scores:
         """Mask (m, w) of the parameters that are estimated; the others are pinned at zero."""
         return np.ones((self.n_scores(K), q), dtype=bool)
 
-    def n_free(self, coef):
-        """Number of free parameters."""
-        return coef.size
+    def flat(self, coef):
+        """Orthonormal directions (m, w, f) that the scores or the link cannot see, zero where parameters are pinned."""
+        return np.zeros(coef.shape + (0,))
+
+    def move(self, coef, U):
+        """Parameters after a linear change U of affine coefficients; the same where the scores see x in user units."""
+        return coef @ U.T if self.invariant else coef
 
     def natural(self, coef, K):
         """Named arrays for people."""
@@ -43,9 +46,9 @@ class Scores:
         """Parameters of the same scores with the experts in another order."""
         return coef[list(order)]
 
-    def initial(self, K, q):
-        """Parameters from which a start's first M-step begins."""
-        return np.zeros(self.free(K, q).shape)
+    def initial(self, K, center):
+        """Parameters from which a start's first M-step begins: an even gate; `center` of the columns in user units."""
+        return np.zeros(self.free(K, len(center) + 1).shape)
 
     def features(self, coef, design):
         """Derivative of each score by its own parameters: (m, w, B)."""
@@ -56,10 +59,11 @@ class Scores:
 
         By central differences of `features` unless written out.
         """
-        return np.moveaxis(differences(lambda c: np.einsum("jb,jwb->jw", G, self.features(c, design)), coef), 0, -1)
+        second = differences(lambda c: np.einsum("jb,jwb->jw", G, self.features(c, design)), coef)
+        return (np.moveaxis(second, 0, -1) + np.moveaxis(second, 0, 1)) / 2
 
     def slopes(self, coef):
-        """The part of the parameters whose growth without end means a diverging gate."""
+        """The parameters whose growth without end means a diverging gate, (m, ...)."""
         return coef[:, :-1]
 
 
@@ -82,9 +86,8 @@ class Link:
 
     def information(self, S, L, m):
         """Fisher information in the space of scores, sum_k pi_k J_ki J_kj by pairs."""
-        J, P = self.jac(S, L, m), np.exp(L)
-        i, j = pairs_of(m)
-        return np.einsum("kb,kpb,kpb->pb", P, J[:, i], J[:, j])
+        J = self.jac(S, L, m)
+        return pair_sums(np.exp(L)[:, None] * J, J)
 
     def coupling(self, S, L, R, m):
         """Derivative of the responsibilities by the scores: R_k (J_kj - g_j), (m, K, B)."""
@@ -94,12 +97,25 @@ class Link:
     def curvature(self, S, L, R, m):
         """Second derivative of log sum_k exp(L_k + log f_k) by the scores, by pairs.
 
-        sum_k R_k d2L_k plus the covariance of the J_k under R; the first part by central differences.
+        `second` plus the covariance of the J_k under R.
         """
+        C = np.moveaxis(self.coupling(S, L, R, m), 0, 1)
+        return self.second(S, L, R, m) + pair_sums(C, self.jac(S, L, m))
+
+    def second(self, S, L, R, m):
+        """sum_k R_k d2L_k / ds_i ds_j by pairs, by central differences of `pull` unless written out."""
         i, j = pairs_of(m)
-        J, C = self.jac(S, L, m), self.coupling(S, L, R, m)
-        second = score_differences(lambda s: self.pull(s, self(s), R, m), S, m)
-        return np.einsum("pkb,kpb->pb", C[i], J[:, j]) + (second[i, j] + second[j, i]) / 2
+        D = score_differences(lambda s: self.pull(s, self(s), R, m), S, m)
+        return (D[i, j] + D[j, i]) / 2
+
+
+def pair_sums(A, B):
+    """sum_k A_ki B_kj by pairs i <= j, (K, m, B) twice -> (m (m + 1) / 2, B)."""
+    m, out, at = A.shape[1], np.empty((n_pairs(A.shape[1]), A.shape[2])), 0
+    for i in range(m):
+        np.einsum("kb,kjb->jb", A[:, i], B[:, i:], out=out[at : at + m - i])
+        at += m - i
+    return out
 
 
 def differences(function, at, step=6e-6):
@@ -119,8 +135,8 @@ def score_differences(function, S, m, step=6e-6):
     out = np.empty((m, m, S.shape[1]))
     for i in range(m):
         h = np.zeros_like(S)
-        h[i] = step * np.maximum(1.0, np.abs(S[i]))
-        out[i] = (function(S + h) - function(S - h)) / (2 * h[i])
+        h[i] = step * np.cbrt(np.maximum(1.0, np.abs(S[i])))  # links bend on the scale of one, whatever the size of S
+        out[i] = (function(S + h) - function(S - h)) / ((S[i] + h[i]) - (S[i] - h[i]))
     return out
 
 
@@ -151,7 +167,7 @@ class Gate:
         """Log-probabilities of the experts, (K, B)."""
         return self.link(self.scores(coef, design, K))
 
-    def m_step(self, score, information, mass):
+    def m_step(self, score, information):
         """Step of one Newton (Fisher scoring) iteration on the complete-data log-likelihood, from one pass.
 
         Parameters
@@ -159,14 +175,15 @@ class Gate:
         score : ndarray of shape (p,)
             Of the free parameters.
         information : ndarray of shape (p, p)
-        mass : float
-            Total weight of the rows.
         """
-        return np.linalg.solve(information + 1e-9 * mass * np.eye(len(score)), score)
+        diagonal = np.diag(information)
+        size = np.sqrt(diagonal + 1e-12 * np.max(diagonal, initial=1e-300))
+        scaled = information / np.outer(size, size) + 1e-9 * np.eye(len(size))
+        return np.linalg.solve(scaled, score / size) / size
 
     def flat(self, coef):
-        """Orthonormal directions (p, f) in the gate's free parameters that the model cannot see."""
-        return np.zeros((self.scores.n_free(coef), 0))
+        """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""
+        return self.scores.flat(coef)
 
     def permute(self, coef, order, K):
         """The same gate with its experts in another order."""

@@ -32,6 +32,9 @@ class Affine(Scores):
         S[len(coef) :] = 0.0
         return S
 
+    def features(self, coef, design):
+        return np.broadcast_to(design.Z, (len(coef),) + design.Z.shape)
+
     def curvature(self, coef, design, G):
         return None
 
@@ -72,6 +75,9 @@ class Softmax(Link):
 
     def curvature(self, S, L, R, m):
         return multinomial_pairs(R[:m]) - multinomial_pairs(np.exp(L[:m]))
+
+    def second(self, S, L, R, m):
+        return -R.sum(axis=0) * multinomial_pairs(np.exp(L[:m]))
 
 
 class SoftmaxGate(GateSpec):

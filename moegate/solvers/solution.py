@@ -41,8 +41,8 @@ class Solution:
 class Spectrum:
     """Eigenvalues of the observed information in the EM metric, -H v = lambda M v, at one point.
 
-    Directions that the model cannot see are left out. lambda <= 1 always; 1 - lambda is the rate at which EM loses its
-    distance to the maximum along v, lambda < 0 means a saddle.
+    Directions that the model cannot see are left out. 1 - lambda is the rate at which EM loses its distance to the maximum
+    along v; lambda < 0 means a saddle; lambda <= 1 where M is the complete-data Hessian, as for the softmax gate.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Spectrum:
     @property
     def newton(self):
         """The undamped Newton step, where the smallest eigenvalue is positive."""
-        return self.vectors @ (self.score / self.values)
+        return self.vectors @ self._over(0.0)
 
     def step(self, radius):
         """Maximiser of the quadratic model within a distance `radius` in the EM metric.
@@ -99,22 +99,26 @@ class Spectrum:
         """Step in the eigenbasis: score / (lambda + mu), with mu >= 0 as small as the radius allows."""
         floor = max(0.0, -self.smallest)
         if floor == 0 and self._length(0.0) <= radius:
-            return self.score / self.values
+            return self._over(0.0)
         top = floor + np.linalg.norm(self.score) / radius
         bottom = floor + 1e-13 * max(1.0, top)
         if self._length(bottom) <= radius:
             return self._escape(bottom, radius)
         ends = np.log(bottom - floor), np.log(2 * top - floor)
         excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *ends, xtol=1e-3, disp=False)
-        return self.score / (self.values + floor + np.exp(excess))
+        return self._over(floor + np.exp(excess))
+
+    def _over(self, mu):
+        """score / (lambda + mu), zero where the score is: a saturated gate has lambda = score = 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.score == 0, 0.0, self.score / (self.values + mu))
 
     def _length(self, mu):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.linalg.norm(np.where(self.score == 0, 0.0, self.score / (self.values + mu)))
+        return np.linalg.norm(self._over(mu))
 
     def _escape(self, mu, radius):
         """Off a saddle whose descent direction the score does not see: fill the radius along it."""
-        c = self.score / (self.values + mu)
+        c = self._over(mu)
         c[0] += np.sqrt(max(radius**2 - c @ c, 0.0))
         return c
 

@@ -1,0 +1,132 @@
+"""From the sums of a pass to vectors and matrices over all free parameters: gate first, then expert by expert."""
+
+import numpy as np
+
+from ._kernels import pairs_of, symmetric
+
+
+def free(model):
+    """Positions of the free parameters among all coefficients."""
+    gate = model.gate_free.ravel()
+    return np.concatenate([np.flatnonzero(gate), gate.size + np.arange(np.prod(model.expert_shape))])
+
+
+def score(model, full, sums):
+    """Gradient of the log-likelihood, (p,)."""
+    coef = model.split(full)[1]
+    return np.concatenate([_gate_score(model, sums)[model.gate_free], _expert_score(model, coef, sums).ravel()])
+
+
+def information(model, full, sums):
+    """Complete-data information, (p, p)."""
+    coef = model.split(full)[1]
+    curved = _grams(model, sums) - sums["mass"][:, None, None] * model.experts.constant(coef)[1]
+    return _select(model, _block_diagonal([_gate_information(model, sums), *curved]))
+
+
+def m_step(model, full, sums):
+    """The next EM iterate: experts by their own M-step, the gate by one Newton step."""
+    gate, coef = model.split(full)
+    mass, mask = sums["mass"], model.gate_free
+    at = np.flatnonzero(mask)
+    new = gate.copy()
+    new[mask] += model.gate.m_step(_gate_score(model, sums)[mask], _gate_information(model, sums)[np.ix_(at, at)])
+    experts = model.experts.m_step(coef, _expert_score(model, coef, sums), _grams(model, sums), mass)
+    return model.join(new, experts)
+
+
+def hessian(model, full, sums):
+    """Observed Hessian, (p, p)."""
+    coef = model.split(full)[1]
+    gate = _blocks(_gate_part(model, sums["observed"], (-2, -1)), len(sums["gate"]))
+    if "bend" in sums:
+        gate = gate + _block_diagonal(sums["bend"])
+    cross = _cross(model, coef, sums)
+    return _select(model, np.block([[gate, cross], [cross.T, _expert_hessian(model, coef, sums)]]))
+
+
+def _gate_part(model, A, axes=(-1,)):
+    """Sums over design rows restricted to the gate's rows; nothing to do where the gate has features of its own."""
+    return _take(A, model.gate_rows, axes) if model.gate.scores.linear else A
+
+
+def _expert_part(model, A, axes=(-1,)):
+    return _take(A, model.predictor_rows, axes)
+
+
+def _take(A, rows, axes):
+    for axis in axes:
+        if rows != tuple(range(A.shape[axis])):
+            A = np.take(A, rows, axis=axis)
+    return A
+
+
+def _gate_score(model, sums):
+    return _gate_part(model, sums["gate"])
+
+
+def _gate_information(model, sums):
+    return _blocks(_gate_part(model, sums["gate_information"], (-2, -1)), len(sums["gate"]))
+
+
+def _expert_score(model, coef, sums):
+    linear = _expert_part(model, sums["experts"]).reshape(coef.shape)
+    return linear + sums["mass"][:, None] * model.experts.constant(coef)[0]
+
+
+def _grams(model, sums):
+    """Complete-data Grams of each expert, (K, P, P)."""
+    pairs, channels = _expert_part(model, sums["grams"], (-2, -1)), model.experts.n_channels
+    if channels == 1:
+        return pairs
+    pairs = pairs.reshape(model.n_experts, -1, *pairs.shape[-2:])
+    return np.stack([_blocks(expert, channels) for expert in pairs])
+
+
+def _cross(model, coef, sums):
+    """Gate-expert covariances, (m w, K P)."""
+    m = len(sums["gate"])
+    cross = _expert_part(model, _gate_part(model, sums["cross"], (-2,)))
+    w, rows = cross.shape[-2:]
+    cross = cross.reshape(m, coef.size // rows, w, rows)  # score, channel of an expert, gate row, design row
+    cross = np.moveaxis(cross, 2, 1).reshape(m, w, *coef.shape)
+    coupling = _gate_part(model, sums["coupling"])  # (m, K, w)
+    cross = cross + np.einsum("jkw,kp->jwkp", coupling, model.experts.constant(coef)[0])
+    return cross.reshape(m * w, coef.size)
+
+
+def _expert_hessian(model, coef, sums):
+    K, P = coef.shape
+    first, second = model.experts.constant(coef)
+    H = _blocks(_expert_part(model, sums["pairs"], (-2, -1)), K * model.experts.n_channels)
+    half = _expert_part(model, sums["half"]).reshape(K, K, P)  # by the expert of the constant, then of the residual
+    mixed = np.einsum("kp,klq->kplq", first, half).reshape(coef.size, coef.size)
+    outer = np.einsum("kl,kp,lq->kplq", sums["spread"], first, first).reshape(coef.size, coef.size)
+    return H + mixed + mixed.T + outer + _block_diagonal(sums["mass"][:, None, None] * second)
+
+
+def _select(model, A):
+    if model.gate_free.all():
+        return A
+    at = free(model)
+    return A[np.ix_(at, at)]
+
+
+def _blocks(pairs, m):
+    """Symmetric block matrix (m q, m q) from blocks (pairs, q, q) listed by i <= j."""
+    q = pairs.shape[-1]
+    if m == 1:
+        return pairs[0]
+    full = symmetric(pairs, m)
+    i, j = pairs_of(m)
+    full[j, i] = np.swapaxes(full[i, j], -1, -2)
+    return full.transpose(0, 2, 1, 3).reshape(m * q, m * q)
+
+
+def _block_diagonal(blocks):
+    size = sum(len(b) for b in blocks)
+    out, at = np.zeros((size, size)), 0
+    for b in blocks:
+        out[at : at + len(b), at : at + len(b)] = b
+        at += len(b)
+    return out

@@ -1,0 +1,33 @@
+"""Scores of a fitted density, for model selection with scikit-learn."""
+
+import numpy as np
+
+
+def log_density_score(estimator, X, y, sample_weight=None):
+    """Mean log density of held-out rows: a scorer for `GridSearchCV` and `cross_val_score`; larger is better.
+
+    Parameters
+    ----------
+    estimator : fitted estimator with `score_samples(X, y)`
+    X : array-like of shape (n, d)
+    y : array-like of shape (n,)
+    sample_weight : array-like of shape (n,), optional
+
+    Returns
+    -------
+    float
+        In nats per row, in the unit of y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from moegate import MoERegressor
+    >>> from moegate.metrics import log_density_score
+    >>> X = np.linspace(-1, 1, 90)[:, None]
+    >>> y = np.abs(X[:, 0]) + 0.05 * np.sin(40 * X[:, 0])
+    >>> search = GridSearchCV(MoERegressor(n_init=2, random_state=0), {"n_experts": [1, 2]}, scoring=log_density_score)
+    >>> search.fit(X, y).best_params_
+    {'n_experts': 2}
+    """
+    return float(np.average(estimator.score_samples(X, y), weights=sample_weight))
