@@ -11,7 +11,7 @@ import numpy as np
 
 from ._kernels import products, unpack_grams
 
-BLOCK_SIZE = 8192
+BLOCK_SIZE = 4096
 CACHE_BYTES = 64e6
 QUANTUM = 2.0**-20  # of scaled values: what rounding may change must not change a random choice
 
@@ -175,7 +175,9 @@ class Rows:
 
     def merged(self):
         """Equal rows as one row with their summed weight, in an order that depends on the values alone."""
-        _, first, inverse = np.unique(row_keys(np.column_stack([self.X, self.y])), return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(
+            row_keys(np.column_stack([self.X, self.y])), return_index=True, return_inverse=True
+        )
         return replace(self.take(first), weight=self._summed(inverse, len(first)))
 
     def _summed(self, group, n_groups):

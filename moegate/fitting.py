@@ -171,8 +171,8 @@ def _funnel(parallel, likelihood, solver, work, n_init):
 def _different(likelihood, runs, n, distance):
     """The best n runs whose densities differ; the next best where there are fewer.
 
-    Two runs differ when their log densities differ by more than `distance` in the mean over rows: unfinished runs on the
-    way to the same maximum have different log-likelihoods, but much the same density.
+    Two runs differ when their log densities differ by more than `distance` in the mean over rows: unfinished runs on
+    the way to the same maximum have different log-likelihoods, but much the same density.
     """
     chosen, densities = [], []
     for run in runs:

@@ -1,8 +1,8 @@
 """What one block of rows contributes to the log-likelihood and its derivatives: additive sums, nothing else.
 
-Fisher's identity: the observed score is the complete-data score weighted by the responsibilities r. Louis' identity: the
-observed Hessian is the expected complete-data Hessian plus the covariance of the complete-data score under r. With gate
-scores s_j (features F_j), expert predictors eta_a of expert k(a) (design V, residual u_a = d log f / d eta_a) all of it
+Fisher's identity: the observed score is the complete-data score weighted by the responsibilities r. Louis' identity:
+the observed Hessian is the expected complete-data Hessian plus the covariance of the complete-data score under r. With
+gate scores s_j (features F_j), expert predictors eta_a of expert k(a) (design V, residual u_a = d log f / d eta_a) all of it
 is Gram matrices with weights
 
     gate-gate      sum_k r_k d2L_k + Cov_r(J_i, J_j)
@@ -13,7 +13,8 @@ and a family's term that does not depend on the row (Gaussian: log 1/sigma) ente
 
 References
 ----------
-Louis (1982), Finding the observed information matrix when using the EM algorithm, doi:10.1111/j.2517-6161.1982.tb01203.x.
+Louis (1982), Finding the observed information matrix when using the EM algorithm,
+doi:10.1111/j.2517-6161.1982.tb01203.x.
 """
 
 from typing import NamedTuple

@@ -118,7 +118,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         X_in, (X, y) = X, self._check_X_y(X, y)
         weight = check_weight(sample_weight, len(X))
         if K > len(X):
-            raise ValueError(f"n_experts={K} experts need at least as many rows, got n_samples={len(X)}; lower n_experts.")
+            raise ValueError(
+                f"n_experts={K} experts need at least as many rows, got n_samples={len(X)}; lower n_experts."
+            )
         names = getattr(self, "feature_names_in_", None)
         gate, experts = (
             resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument)
@@ -175,7 +177,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
     def _from_responsibilities(self, likelihood, data, resp):
         expected = (len(data.kept), self.n_experts)
         if resp.shape != expected or not np.all(resp >= 0) or not np.allclose(resp.sum(axis=1), 1):
-            raise ValueError(f"init expects responsibilities of shape {expected}, non-negative with rows that sum to one.")
+            raise ValueError(
+                f"init expects responsibilities of shape {expected}, non-negative with rows that sum to one."
+            )
         original, theta = likelihood.on(data.original), pooled(likelihood)
         for _ in range(RESPONSIBILITY_STEPS):
             theta = original.m_step(theta, resp[data.kept])

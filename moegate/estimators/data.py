@@ -10,10 +10,12 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ..blocks import Rows, Units
-from .columns import redundant, resolve_columns
+from .columns import redundant
 
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
-IMPUTE = "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
+IMPUTE = (
+    "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
+)
 ENCODE = "Encode text and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
 
 
@@ -68,7 +70,9 @@ def check_weight(sample_weight, n_rows):
         at = int(np.argmin(weight))
         raise ValueError(f"sample_weight expects non-negative numbers, got {weight[at]:g} in row {at}.")
     if not weight.any():
-        raise ValueError("sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight.")
+        raise ValueError(
+            "sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight."
+        )
     return weight
 
 
@@ -157,4 +161,6 @@ def _without_redundant(X, y, weight, columns, names):
 def _redundancy(column, of, names):
     name = [f"column {c}" if names is None else f"column {names[c]!r}" for c in (column, *of)]
     what = f"is a linear combination of {', '.join(name[1:])}" if of else "is constant"
-    return f"{name[0].capitalize()} {what}; its coefficients are not identified and are fixed at zero. Remove it from X."
+    return (
+        f"{name[0].capitalize()} {what}; its coefficients are not identified and are fixed at zero. Remove it from X."
+    )

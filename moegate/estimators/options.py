@@ -66,5 +66,7 @@ def check_init(init):
     """A kind of start, "auto", parameters, responsibilities or a fitted estimator."""
     if isinstance(init, str) and init not in ("auto", *KINDS):
         known = ["auto", *KINDS]
-        raise ValueError(f"init expects one of {known}, parameters, responsibilities or a fitted estimator, got {init!r}.")
+        raise ValueError(
+            f"init expects one of {known}, parameters, responsibilities or a fitted estimator, got {init!r}."
+        )
     return init

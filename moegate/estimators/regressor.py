@@ -95,7 +95,9 @@ class MoERegressor(RegressorMixin, MoEBase):
     def _check_X_y(self, X, y, reset=True):
         X, y = check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
         if reset and np.ptp(y) <= 1e-12 * np.max(np.abs(y)):
-            raise ValueError(f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed.")
+            raise ValueError(
+                f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed."
+            )
         return X, y.astype(float, copy=False)
 
     def _expert_family(self, data):

@@ -1,8 +1,8 @@
 """A gate is scores, how well x matches each expert, followed by a link, from scores to log-probabilities.
 
-A gate file adds one score, one link or the tree, and one short specification that users pass. The Likelihood asks a gate
-only for the methods of `Gate`; a new piece needs `Scores.__call__` and `features`, or `Link.__call__` and `jac`, and
-inherits the rest.
+A gate file adds one score, one link or the tree, and one short specification that users pass. The Likelihood asks a
+gate only for the methods of `Gate`; a new piece needs `Scores.__call__` and `features`, or `Link.__call__` and `jac`,
+and inherits the rest.
 
 Shapes: K experts, m scores that carry parameters (m = K, or K - 1 where the last score is the reference), w parameters of
 one score, B rows. Pairs are i <= j, listed on the first axis.
@@ -209,5 +209,3 @@ class GateSpec(BaseEstimator):
         Gate
         """
         raise NotImplementedError
-
-

@@ -11,8 +11,8 @@ from .solution import Solution, certify
 class EM:
     """Expectation-maximisation with exact expert steps and one Newton step for the gate.
 
-    Slow where experts overlap: its rate is 1 - lambda, lambda the smallest eigenvalue of the observed information in the
-    metric of the complete-data information. A gate step that loses likelihood is halved.
+    Slow where experts overlap: its rate is 1 - lambda, lambda the smallest eigenvalue of the observed information in
+    the metric of the complete-data information. A gate step that loses likelihood is halved.
 
     Parameters
     ----------

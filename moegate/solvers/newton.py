@@ -119,5 +119,3 @@ class _Climb:
             if polished.em_decrement > 0.5 * self.spectrum.em_decrement:
                 return
             self.theta, self.at, self.spectrum = theta, at, polished
-
-

@@ -41,8 +41,9 @@ class Solution:
 class Spectrum:
     """Eigenvalues of the observed information in the EM metric, -H v = lambda M v, at one point.
 
-    Directions that the model cannot see are left out. 1 - lambda is the rate at which EM loses its distance to the maximum
-    along v; lambda < 0 means a saddle; lambda <= 1 where M is the complete-data Hessian, as for the softmax gate.
+    Directions that the model cannot see are left out. 1 - lambda is the rate at which EM loses its distance to the
+    maximum along v; lambda < 0 means a saddle; lambda <= 1 where M is the complete-data Hessian, as for the softmax
+    gate.
 
     Parameters
     ----------
@@ -56,8 +57,8 @@ class Spectrum:
         M, H = at.information, at.hessian
         scale = 1 / np.sqrt(np.maximum(np.diag(M), 1e-300 + 1e-14 * np.max(np.diag(M), initial=0.0)))
         basis = np.diag(scale) if flat is None or flat.shape[1] == 0 else scale[:, None] * _complement(flat, scale)
-        M = basis.T @ M @ basis
-        self.values, vectors = eigh(-basis.T @ H @ basis, M + 1e-11 * np.eye(len(M)))
+        basis = basis @ _whitening(basis.T @ M @ basis)
+        self.values, vectors = eigh(-basis.T @ H @ basis)
         self.vectors = basis @ vectors
         self.score = self.vectors.T @ at.score
 
@@ -121,6 +122,12 @@ class Spectrum:
         c = self._over(mu)
         c[0] += np.sqrt(max(radius**2 - c @ c, 0.0))
         return c
+
+
+def _whitening(M, floor=1e-11):
+    """W with W'MW = I, for a positive semi-definite M; directions that M does not see are taken as of size `floor`."""
+    values, vectors = eigh(M)
+    return vectors / np.sqrt(np.maximum(values, floor * np.max(np.abs(values), initial=1.0)))
 
 
 def _complement(flat, scale):
