@@ -99,8 +99,10 @@ def _judged(likelihood, run):
 
 def unclimbed(likelihood, theta, kind):
     """A point taken as a run that has not begun."""
-    run = Run(0, kind, "long", likelihood.rows.n_rows, theta, likelihood.value(theta), np.array([]))
-    return _judged(likelihood, run)
+    value = likelihood.value(theta)
+    if not np.isfinite(value):
+        raise ValueError(f"The log-likelihood is {value} at the {kind} parameters; scales must be positive and not tiny.")
+    return _judged(likelihood, Run(0, kind, "long", likelihood.rows.n_rows, theta, value, np.array([])))
 
 
 def climb(likelihood, solver, run, stage="long"):

@@ -244,7 +244,7 @@ class Likelihood:
         values, vectors = np.linalg.eigh(back.T @ information[np.ix_(at, at)] @ back)
         directions = np.zeros((self.n_params, n))
         directions[at] = back @ vectors
-        weak = values * (gate @ gate) < 1
+        weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
         return directions[:, weak], directions[:, weak] @ (vectors[:, weak].T @ gate)
 
     def steepest_gate(self, theta):

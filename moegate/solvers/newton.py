@@ -7,6 +7,8 @@ import numpy as np
 from .em import EM
 from .solution import ROUNDING, Solution, Spectrum, certify
 
+SLOW = 1e-3  # log-likelihood gained by an iteration below which the gate may be on its way to infinity
+
 
 @dataclass(frozen=True)
 class Newton:
@@ -53,16 +55,19 @@ class Newton:
             theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=self.monitor).run(likelihood, theta)
         climb = _Climb(likelihood, theta)
         history = history or [climb.at.value]
-        patience = 0
+        idle = 0  # iterations without a visible gain
         for _ in range(self.max_iter):
-            if climb.spectrum.decrement() < self.tol and climb.spectrum.smallest > -1e-9:
+            if (idle == 3 or climb.at_rest(self.tol)) and not climb.recede(self.tol):
                 break
             gain = climb.advance()
+            if gain < SLOW:
+                climb.recede(self.tol)
             history.append(climb.at.value)
-            patience = patience + 1 if gain < 1e-3 * self.tol else 0
-            if patience == 3 or (self.monitor is not None and self.monitor(climb.theta, climb.at.value)):
+            idle = idle + 1 if gain < max(1e-3 * self.tol, ROUNDING * abs(climb.at.value)) else 0
+            if self.monitor is not None and self.monitor(climb.theta, climb.at.value):
                 break
-        climb.polish()
+        if climb.polish() | climb.recede(self.tol):
+            history.append(climb.at.value)
         certificate = certify(likelihood, climb.theta, self.tol, climb.at)
         return Solution(climb.theta, climb.at.value, np.array(history), certificate["kind"] != "none", certificate)
 
@@ -78,6 +83,21 @@ class _Climb:
     def _move(self, theta, at):
         self.theta, self.at = theta, at
         self.spectrum = Spectrum(at, self.likelihood.flat(theta))
+
+    def at_rest(self, tol):
+        """Whether a Newton step has nothing left to gain and there is no way up a saddle."""
+        return self.spectrum.decrement() < tol and self.spectrum.smallest > -1e-9
+
+    def recede(self, tol):
+        """Double a diverging gate, in directions that the Newton step has ceased to see; whether that gained."""
+        directions, step = self.likelihood.receding(self.theta, self.at.information)
+        if directions.shape[1] == 0:
+            return False
+        at = self.likelihood.expand(self.theta + step)
+        if not at.value > self.at.value + max(tol, ROUNDING * abs(self.at.value)):
+            return False
+        self._move(self.theta + step, at)
+        return True
 
     def advance(self):
         """One accepted step, or an EM step where none is found; returns the gain."""
@@ -107,15 +127,18 @@ class _Climb:
         self.radius = np.sqrt(2 * self.spectrum.em_decrement) + 1e-300
 
     def polish(self):
-        """Newton steps at the maximum until the score is zero to rounding; the value must not fall beyond rounding."""
-        for _ in range(3):
-            if self.spectrum.smallest < 1e-9 or self.spectrum.em_decrement < 1e-20:
-                return
-            theta = self.theta + self.spectrum.newton
-            at = self.likelihood.expand(theta)
-            if not at.value >= self.at.value - ROUNDING * abs(self.at.value):
-                return
-            polished = Spectrum(at, self.likelihood.flat(theta))
-            if polished.em_decrement > 0.5 * self.spectrum.em_decrement:
-                return
-            self.theta, self.at, self.spectrum = theta, at, polished
+        """Newton steps at the maximum until the score is zero to rounding; whether it moved. The value must not fall."""
+        return sum(self._polished() for _ in range(3)) > 0
+
+    def _polished(self):
+        if self.spectrum.smallest < 1e-9 or self.spectrum.em_decrement < 1e-20:
+            return False
+        theta = self.theta + self.spectrum.newton
+        at = self.likelihood.expand(theta)
+        if not at.value >= self.at.value - ROUNDING * abs(self.at.value):
+            return False
+        polished = Spectrum(at, self.likelihood.flat(theta))
+        if polished.em_decrement > 0.5 * self.spectrum.em_decrement:
+            return False
+        self.theta, self.at, self.spectrum = theta, at, polished
+        return True

@@ -124,7 +124,7 @@ class Spectrum:
         return c
 
 
-def _whitening(M, floor=1e-11):
+def _whitening(M, floor=1e-9):
     """W with W'MW = I, for a positive semi-definite M; directions that M does not see are taken as of size `floor`."""
     values, vectors = eigh(M)
     return vectors / np.sqrt(np.maximum(values, floor * np.max(np.abs(values), initial=1.0)))
