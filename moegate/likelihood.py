@@ -8,6 +8,8 @@ import numpy as np
 
 from . import assembly, passes
 
+VANISHED = 1e-8  # information per row and unit of a gate's parameters, in scaled columns
+
 
 class Expansion(NamedTuple):
     """Second-order expansion of the log-likelihood at one point."""
@@ -222,7 +224,10 @@ class Likelihood:
         return np.linalg.qr(vectors[values < 1e-9].T / size[:, None])[0]
 
     def receding(self, theta, information):
-        """Directions in which the gate may have no maximum: where doubling its parameters should not change the value.
+        """Directions in which the gate diverges: where its information has vanished.
+
+        There a unit of the gate's parameters carries next to no information per row, and a step as long as they are
+        carries less than one unit in all.
 
         Parameters
         ----------
@@ -233,9 +238,9 @@ class Likelihood:
         Returns
         -------
         directions : ndarray of shape (p, f)
-            Weak directions of the gate's information; f = 0 where there is none.
+            f = 0 where there is none.
         step : ndarray of shape (p,)
-            The part of the gate's own parameters that lies in them.
+            The part of the gate's own parameters that lies in them: along it the gate may recede further.
         """
         n = self.model.n_gate
         C = np.eye(n, self.n_params) if self.transform is None else self.transform[:n]
@@ -245,6 +250,7 @@ class Likelihood:
         directions = np.zeros((self.n_params, n))
         directions[at] = back @ vectors
         weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
+        weak &= values < VANISHED * self.total_weight
         return directions[:, weak], directions[:, weak] @ (vectors[:, weak].T @ gate)
 
     def steepest_gate(self, theta):

@@ -82,21 +82,25 @@ class _Climb:
 
     def _move(self, theta, at):
         self.theta, self.at = theta, at
-        self.spectrum = Spectrum(at, self.likelihood.flat(theta))
+        self.spectrum = self._spectrum(theta, at)
+
+    def _spectrum(self, theta, at):
+        """Spectrum without the directions of a diverging gate, in which only rounding is left: see `recede`."""
+        directions, self.ray = self.likelihood.receding(theta, at.information)
+        return Spectrum(at, np.hstack([self.likelihood.flat(theta), directions]))
 
     def at_rest(self, tol):
         """Whether a Newton step has nothing left to gain and there is no way up a saddle."""
         return self.spectrum.decrement() < tol and self.spectrum.smallest > -1e-9
 
     def recede(self, tol):
-        """Double a diverging gate, in directions that the Newton step has ceased to see; whether that gained."""
-        directions, step = self.likelihood.receding(self.theta, self.at.information)
-        if directions.shape[1] == 0:
+        """Double a diverging gate, in directions that the Newton step does not see; whether that gained."""
+        if not np.any(self.ray):
             return False
-        at = self.likelihood.expand(self.theta + step)
+        at = self.likelihood.expand(self.theta + self.ray)
         if not at.value > self.at.value + max(tol, ROUNDING * abs(self.at.value)):
             return False
-        self._move(self.theta + step, at)
+        self._move(self.theta + self.ray, at)
         return True
 
     def advance(self):
@@ -137,7 +141,7 @@ class _Climb:
         at = self.likelihood.expand(theta)
         if not at.value >= self.at.value - ROUNDING * abs(self.at.value):
             return False
-        polished = Spectrum(at, self.likelihood.flat(theta))
+        polished = self._spectrum(theta, at)
         if polished.em_decrement > 0.5 * self.spectrum.em_decrement:
             return False
         self.theta, self.at, self.spectrum = theta, at, polished

@@ -152,7 +152,7 @@ def certify(likelihood, theta, tol, at=None):
     -------
     dict
         `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "limit" where
-        that holds but for directions in which the gate's parameters can be doubled without changing the value, so that
+        that holds but for directions in which the gate's information has vanished and going on gains nothing, so that
         the supremum lies at infinity; "none" otherwise. `decrement`: what a Newton step would still gain.
         `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue (at a limit: of
         the other directions). `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate of a limit.
@@ -174,9 +174,9 @@ def certify(likelihood, theta, tol, at=None):
 
 
 def _receding(likelihood, theta, at, tol):
-    """Directions (p, f) in which the gate diverges: f = 0 unless going on along them leaves the value where it is."""
+    """Directions (p, f) in which the gate diverges: f = 0 while going on along them still gains."""
     directions, step = likelihood.receding(theta, at.information)
     if not np.any(step):
         return directions[:, :0]
-    change = abs(likelihood.value(theta + step) - at.value)
-    return directions if change <= 10 * max(tol, ROUNDING * abs(at.value)) else directions[:, :0]
+    gain = likelihood.value(theta + step) - at.value
+    return directions if gain <= 10 * max(tol, ROUNDING * abs(at.value)) else directions[:, :0]
