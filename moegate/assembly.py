@@ -20,7 +20,7 @@ def score(model, full, sums):
 def information(model, full, sums):
     """Complete-data information, (p, p)."""
     coef = model.split(full)[1]
-    curved = _grams(model, sums) - sums["mass"][:, None, None] * model.experts.constant(coef)[1]
+    curved = _grams(model, sums) - sums["mass"][:, None, None] * model.experts.constant_hessian(coef)
     return _select(model, _block_diagonal([_gate_information(model, sums), *curved]))
 
 
@@ -71,7 +71,7 @@ def _gate_information(model, sums):
 
 def _expert_score(model, coef, sums):
     linear = _expert_part(model, sums["experts"]).reshape(coef.shape)
-    return linear + sums["mass"][:, None] * model.experts.constant(coef)[0]
+    return linear + sums["mass"][:, None] * model.experts.constant_score(coef)
 
 
 def _grams(model, sums):
@@ -91,13 +91,13 @@ def _cross(model, coef, sums):
     cross = cross.reshape(m, coef.size // rows, w, rows)  # score, channel of an expert, gate row, design row
     cross = np.moveaxis(cross, 2, 1).reshape(m, w, *coef.shape)
     coupling = _gate_part(model, sums["coupling"])  # (m, K, w)
-    cross = cross + np.einsum("jkw,kp->jwkp", coupling, model.experts.constant(coef)[0])
+    cross = cross + np.einsum("jkw,kp->jwkp", coupling, model.experts.constant_score(coef))
     return cross.reshape(m * w, coef.size)
 
 
 def _expert_hessian(model, coef, sums):
     K, P = coef.shape
-    first, second = model.experts.constant(coef)
+    first, second = model.experts.constant_score(coef), model.experts.constant_hessian(coef)
     H = _blocks(_expert_part(model, sums["pairs"], (-2, -1)), K * model.experts.n_channels)
     half = _expert_part(model, sums["half"]).reshape(K, K, P)  # by the expert of the constant, then of the residual
     mixed = np.einsum("kp,klq->kplq", first, half).reshape(coef.size, coef.size)

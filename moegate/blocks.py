@@ -87,6 +87,7 @@ class Block:
     y: np.ndarray
     weight: np.ndarray
     units: Units
+    _designs: dict = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def products(self):
@@ -95,6 +96,11 @@ class Block:
 
     def design(self, rows):
         """The rows of the design that a component uses (the response row excluded)."""
+        if rows not in self._designs:
+            self._designs[rows] = self._design(rows)
+        return self._designs[rows]
+
+    def _design(self, rows):
         units = self.units
         Z = self.V[: len(rows)] if rows == tuple(range(len(rows))) else self.V[list(rows)]
         at = list(rows[:-1])

@@ -66,7 +66,7 @@ class Likelihood:
         return theta if self.transform is None else self.transform @ theta
 
     def _admissible(self, full):
-        return bool(np.all(np.isfinite(full))) and self.model.experts.admissible(self.model.split(full)[1])
+        return self.model.experts.admissible(self.model.split(full)[1])
 
     def _pass(self, per_block, theta, over=None):
         """Sum of a per-block function; None where theta is not admissible or the value is not finite."""

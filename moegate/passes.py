@@ -215,5 +215,5 @@ def score_rows(model, theta, block):
     u, Ru = _residuals(model, state, block)
     V = block.V[list(model.predictor_rows)]
     experts = (Ru[:, None] * V).reshape(model.n_experts, -1, B)
-    experts += state.R[:, None] * model.experts.constant(state.experts)[0][:, :, None]
+    experts += state.R[:, None] * model.experts.constant_score(state.experts)[:, :, None]
     return block.weigh(np.concatenate([(G[:, None] * F).reshape(-1, B), experts.reshape(-1, B)]))

@@ -192,7 +192,7 @@ def test_loglik_paths(engel):
     assert len(display.ends_) == (table["stage"] == "long").sum()
     for start, line in zip(sorted(table["start"].unique()), display.lines_):
         runs = table[table["start"] == start].set_index("stage")["history"]
-        path = np.concatenate([runs[stage] for stage in ("short", "long") if stage in runs])
+        path = np.concatenate([runs[stage] for stage in ("short", "middle", "long") if stage in runs])
         np.testing.assert_allclose(line.get_ydata(), path - display.best_)
     np.testing.assert_allclose(display.best_, model.loglik_, rtol=1e-12)
     assert display.lines_[display.winner].get_ydata()[-1] == 0
@@ -226,8 +226,8 @@ def test_degenerate_starts_never_win_and_are_dashed(engel):
     np.testing.assert_array_equal(display.histories[2], [-np.inf, -7, -np.inf, 90])
     assert labels(display.legend_) == [
         "best: start 1, a",
-        "other long runs (1),\n1 within 0.01 of best",
-        "short runs only (1)",
+        "other finished runs (1),\n1 within 0.01 of best",
+        "given up on the way (1)",
         "degenerate (1)",
         "not converged (1)",
     ]

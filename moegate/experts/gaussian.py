@@ -8,6 +8,7 @@ from scipy.special import gammaln, log_ndtr, ndtr, ndtri
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 SCALE_FLOOR = 1e-4  # smallest sigma, of the residual scale of one regression on all rows
 EXACT = 1e-8  # the same of sd(y), where that regression fits exactly
+RANK = 1e-13  # share of a column's sum of squares below which earlier columns explain it
 TIGHT = 0.1  # sigma, of the same residual scale, below which an expert on few rows is suspect
 
 
@@ -48,7 +49,8 @@ class Gaussian:
         return [*columns, "intercept", "precision"]
 
     def admissible(self, coef):
-        return bool(np.all(coef[:, -1] > 0) and np.all(coef[:, -1] <= self.max_precision))
+        precision = coef[:, -1]
+        return bool(precision.min() > 0 and precision.max() <= self.max_precision)
 
     def initial(self, shape):
         """Zero means and unit scales, in scaled units."""
@@ -99,23 +101,26 @@ class Gaussian:
         """Weights of the complete-data information by pairs of channels, (K, 1, B)."""
         return resp[:, None]
 
-    def constant(self, coef):
-        """Gradient (K, P) and Hessian (K, P, P) of the part of log f that does not depend on the row."""
-        K, P = coef.shape
-        gradient, hessian = np.zeros((K, P)), np.zeros((K, P, P))
-        gradient[:, -1] = 1 / coef[:, -1]
-        hessian[:, -1, -1] = -1 / coef[:, -1] ** 2
-        return gradient, hessian
+    def constant_score(self, coef):
+        """Gradient (K, P) of the part of log f that does not depend on the row."""
+        out = np.zeros(coef.shape)
+        out[:, -1] = 1 / coef[:, -1]
+        return out
+
+    def constant_hessian(self, coef):
+        """Hessian (K, P, P) of the part of log f that does not depend on the row."""
+        out = np.zeros((*coef.shape, coef.shape[1]))
+        out[:, -1, -1] = -1 / coef[:, -1] ** 2
+        return out
 
     def m_step(self, coef, score, grams, mass):
         """Weighted least squares from the Grams (K, P, P) of [x, 1, -y]; an empty expert stays where it is."""
-        A, b = grams[:, :-1, :-1], -grams[:, :-1, -1]
-        slopes = solve_psd(A, b)
-        rss = grams[:, -1, -1] - 2 * np.sum(slopes * b, axis=1) + np.einsum("ki,kij,kj->k", slopes, A, slopes)
+        slopes, rss = least_squares(grams)
         with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.minimum(1 / np.sqrt(np.maximum(rss, 0) / mass), self.max_precision)
-        new = np.column_stack([slopes * precision[:, None], precision])
-        return np.where((mass > 1e-10)[:, None] & np.isfinite(new).all(1, keepdims=True), new, coef)
+            precision = np.minimum(np.sqrt(mass / rss), self.max_precision)
+            new = np.column_stack([slopes * precision[:, None], precision])
+        sound = (mass > 1e-10) & np.isfinite(new).all(axis=1)
+        return new if sound.all() else np.where(sound[:, None], new, coef)
 
     # what people see, in user units; psi = (a, c, 1) / sigma
 
@@ -162,10 +167,29 @@ class Gaussian:
         return (np.sum(coef[expert, :-1] * Z.T, axis=1) + noise) / coef[expert, -1]
 
 
-def solve_psd(A, b, rcond=1e-13):
-    """Minimum-norm solutions of stacked positive semi-definite systems, (K, q, q) and (K, q) -> (K, q)."""
+def least_squares(grams):
+    """Coefficients (K, q) and residual sums of squares (K,) from stacked Grams of [x, 1, -y].
+
+    By Cholesky factors, whose last diagonal entry is the root of the residual sum of squares; by minimum norm where one
+    of them is singular.
+    """
+    try:
+        R = np.linalg.cholesky(grams)
+    except np.linalg.LinAlgError:
+        return _minimum_norm(grams)
+    diagonal = np.diagonal(R, axis1=1, axis2=2)[:, :-1]
+    size = np.diagonal(grams, axis1=1, axis2=2)[:, :-1]
+    if np.any(diagonal**2 < RANK * size):
+        return _minimum_norm(grams)
+    slopes = np.linalg.solve(np.swapaxes(R[:, :-1, :-1], 1, 2), -R[:, -1, :-1, None])[:, :, 0]
+    return slopes, R[:, -1, -1] ** 2
+
+
+def _minimum_norm(grams):
+    A, b = grams[:, :-1, :-1], -grams[:, :-1, -1]
     values, vectors = np.linalg.eigh(A)
-    keep = values > rcond * np.maximum(values[:, -1:], 1e-300)
+    keep = values > RANK * np.maximum(values[:, -1:], 1e-300)
     inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
-    projected = inverse[:, :, None] * (np.swapaxes(vectors, 1, 2) @ b[:, :, None])
-    return (vectors @ projected)[:, :, 0]
+    slopes = (vectors @ (inverse[:, :, None] * (np.swapaxes(vectors, 1, 2) @ b[:, :, None])))[:, :, 0]
+    rss = grams[:, -1, -1] - 2 * np.sum(slopes * b, axis=1) + np.einsum("ki,kij,kj->k", slopes, A, slopes)
+    return slopes, np.maximum(rss, 0.0)

@@ -176,10 +176,11 @@ class Gate:
             Of the free parameters.
         information : ndarray of shape (p, p)
         """
-        diagonal = np.diag(information)
-        size = np.sqrt(diagonal + 1e-12 * np.max(diagonal, initial=1e-300))
-        scaled = information / np.outer(size, size) + 1e-9 * np.eye(len(size))
-        return np.linalg.solve(scaled, score / size) / size
+        if not score.size:
+            return score
+        damped, diagonal = information.copy(), np.diag(information)
+        damped.flat[:: len(score) + 1] += 1e-9 * diagonal + 1e-12 * diagonal.max() + 1e-300
+        return np.linalg.solve(damped, score)
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _style
 
+_STAGES = ("short", "middle", "long")  # of one start, in their order
 _LINEAR_WITHIN = 0.01
 _LOOKS = {
     "winner": {"color": _style.EXPERT_COLORS[1], "linewidth": 2.4, "alpha": 1.0, "zorder": 4},
@@ -19,17 +20,17 @@ class LoglikDisplay:
 
     The vertical axis is the distance to the winner's end on a scale that is linear within 0.01 and logarithmic
     beyond, so that ends which differ by little and starts which differ by much are told apart in one picture. Starts
-    given up after their short run are thin and grey; a dot ends the others, filled where they converged. Degenerate
+    given up on the way are thin and grey; a dot ends the others, filled where they converged. Degenerate
     starts (dashed) may end above the winner: the likelihood of a Gaussian mixture is unbounded.
 
     Parameters
     ----------
     histories : list of ndarray of shape (n_iter,)
-        Log-likelihood by iteration, one for each start: its short run, and the long run that continues it, if any.
+        Log-likelihood by iteration, one for each start: its runs one after another.
     winner : int
         Position of the winning start.
     degenerate, converged, climbed : ndarray of bool of shape (n_starts,)
-        How each start ended; `climbed` is false for those given up after the short run.
+        How each start ended; `climbed` is false for those given up on the way.
     labels : list of str
         A name for each start, such as ``"start 3, kmeans"``.
     note : str, default=""
@@ -101,7 +102,7 @@ class LoglikDisplay:
             winner=list(ends["start"]).index(_winning_start(table, estimator.loglik_)),
             degenerate=ends["degenerate"].to_numpy(dtype=bool),
             converged=ends["converged"].to_numpy(dtype=bool),
-            climbed=(ends["stage"] != "short").to_numpy(dtype=bool),
+            climbed=(ends["stage"] == "long").to_numpy(dtype=bool),
             labels=[f"start {start}, {kind}" for start, kind in zip(ends["start"], ends["kind"])],
             note="" if len(runs) == len(table) else f"on a subsample of {runs['n_rows'].max():,} rows",
         ).plot(ax=ax, **plot_kwargs)
@@ -162,13 +163,13 @@ class LoglikDisplay:
         return ax.plot(*(data[-1:] for data in line.get_data()), **_end_look(line, filled=self.converged[i]))[0]
 
     def _legend_handles(self):
-        """Five entries at most, however many starts: winner, others, short runs, degenerate, not converged."""
+        """Five entries at most, however many starts: winner, others, given up, degenerate, not converged."""
         members = {name: [i for i in range(len(self.histories)) if self._group(i) == name] for name in _LOOKS}
         close = sum(abs(self._gap(i)[-1]) <= _LINEAR_WITHIN for i in members["other"])
         names = {
             "winner": f"best: {self.labels[self.winner]}",
-            "other": f"other long runs ({len(members['other'])}),\n{close} within {_LINEAR_WITHIN} of best",
-            "short": f"short runs only ({len(members['short'])})",
+            "other": f"other finished runs ({len(members['other'])}),\n{close} within {_LINEAR_WITHIN} of best",
+            "short": f"given up on the way ({len(members['short'])})",
             "degenerate": f"degenerate ({len(members['degenerate'])})",
         }
         handles = [_swatch(self.lines_[members[group][0]], name) for group, name in names.items() if members[group]]
@@ -184,7 +185,7 @@ class LoglikDisplay:
 
 def _joined(runs):
     """One path for each start, its runs in order; also the table's rows with which they end."""
-    in_order = runs.sort_values("stage", key=lambda stage: stage != "short", kind="stable")
+    in_order = runs.sort_values("stage", key=lambda stage: stage.map(_STAGES.index), kind="stable")
     groups = [group for _, group in in_order.groupby("start")]
     ends = in_order.drop_duplicates("start", keep="last").sort_values("start")
     return ends, [np.concatenate([*map(_path, group["history"], group["loglik"])]) for group in groups]
