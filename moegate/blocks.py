@@ -1,7 +1,7 @@
 """The data as blocks of rows: designs stand experts-first, in centred and scaled columns.
 
-A block's design is V = [columns of x, ones] or, for experts that are linear in the response too, [columns of x, ones, -y].
-Columns are centred and scaled by `Units`; a coefficient vector in user units maps linearly onto one in scaled units.
+A block's design is V = [columns of x, ones] or, for experts that are linear in the response too, [columns of x, ones,
+-y]. Columns are centred and scaled by `Units`; a coefficient vector in user units maps linearly onto one in scaled units.
 """
 
 from dataclasses import dataclass, field, replace
@@ -68,7 +68,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Design:
-    """The columns that one component sees in one block: `Z` scaled (q, B), last row ones; `x` the same in user units."""
+    """Columns that one component sees in one block: `Z` scaled (q, B), last row ones; `x` the same in user units."""
 
     Z: np.ndarray
     center: np.ndarray

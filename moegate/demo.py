@@ -1,4 +1,4 @@
-"""A first look: mixtures of experts on three real data sets, a table and three pictures. Run `python -m moegate.demo`."""
+"""A first look at three real data sets: a table and three pictures. Run `python -m moegate.demo`."""
 
 import sys
 import time
@@ -92,9 +92,10 @@ def main(folder=FOLDER):
         print(*lines, sep="\n", flush=True)
         paths.append(draw(name, best, X, y, folder))
     print(
-        "\n* smallest BIC (smaller is better). Certificate: interior = a strict local maximum of the likelihood; limit = the"
-        "\n  likelihood has converged but the gate's slopes grow without end, because experts are separated by the columns."
-        "\n  Eigenvalue: the smallest of the observed information in the EM metric; EM converges at the rate 1 - eigenvalue."
+        "\n* smallest BIC (smaller is better). Certificate: interior = a strict local maximum of the likelihood;"
+        "\n  limit = the likelihood has converged but the gate's slopes grow without end, because the columns separate"
+        "\n  experts. Eigenvalue: the smallest of the observed information in the EM metric; EM converges at the rate"
+        "\n  1 - eigenvalue."
         f"\nPictures of the fits with the smallest BIC: {', '.join(map(str, paths))}"
     )
 

@@ -101,7 +101,9 @@ def unclimbed(likelihood, theta, kind):
     """A point taken as a run that has not begun."""
     value = likelihood.value(theta)
     if not np.isfinite(value):
-        raise ValueError(f"The log-likelihood is {value} at the {kind} parameters; scales must be positive and not tiny.")
+        raise ValueError(
+            f"The log-likelihood is {value} at the {kind} parameters; scales must be positive and not tiny."
+        )
     return _judged(likelihood, Run(0, kind, "long", likelihood.rows.n_rows, theta, value, np.array([])))
 
 

@@ -2,8 +2,8 @@
 
 Fisher's identity: the observed score is the complete-data score weighted by the responsibilities r. Louis' identity:
 the observed Hessian is the expected complete-data Hessian plus the covariance of the complete-data score under r. With
-gate scores s_j (features F_j), expert predictors eta_a of expert k(a) (design V, residual u_a = d log f / d eta_a) all of it
-is Gram matrices with weights
+gate scores s_j (features F_j), expert predictors eta_a of expert k(a) (design V, residual u_a = d log f / d eta_a) all
+of it is Gram matrices with weights
 
     gate-gate      sum_k r_k d2L_k + Cov_r(J_i, J_j)
     gate-expert    r_k (J_kj - g_j) u_a

@@ -19,10 +19,9 @@ from ..model import MixtureOfExperts
 from . import options
 from .columns import resolve_columns
 from .data import TrainingData, check_data, check_weight, select
+from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
-
-RESPONSIBILITY_STEPS = 5  # M-steps from given responsibilities
 
 
 class MoEBase(CallbackSupportMixin, BaseEstimator):
@@ -142,48 +141,13 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     def _run(self, likelihood, solver, data, progress):
         """All runs: from many starts, or one from where the user says."""
-        needed = self.n_experts * likelihood.model.rows_needed
-        if self.n_experts > 1 and data.rows.n_rows < needed:
+        if self.n_experts > 1 and data.rows.n_rows < self.n_experts * likelihood.model.rows_needed:
             return [unclimbed(likelihood, pooled(likelihood), "pooled")]
-        if self.n_experts == 1:
-            origin = unclimbed(likelihood, pooled(likelihood), "pooled")
-        elif self.warm_start and hasattr(self, "theta_"):
-            origin = unclimbed(likelihood, self._from_theta(likelihood, data, self.theta_, "warm_start"), "warm_start")
-        elif not isinstance(self.init, str):
-            origin = unclimbed(likelihood, self._from_init(likelihood, data), "init")
-        else:
-            entropy = check_random_state(self.random_state).randint(2**31 - 1)
-            return search(likelihood, solver, self.init, self.n_init, entropy, self.n_jobs, progress.tasks)
-        return [task(likelihood, solver, run, "long") for task, run in progress.tasks([origin])]
-
-    def _from_theta(self, likelihood, data, theta, what):
-        theta = np.asarray(theta, dtype=float)
-        if theta.shape != (likelihood.n_params,):
-            raise ValueError(
-                f"{what} expects parameters of shape ({likelihood.n_params},) for this model and these columns, "
-                f"got {theta.shape}; fit without {what} after changing the model."
-            )
-        return likelihood.model.to_scaled(theta, data.rows.units)
-
-    def _from_init(self, likelihood, data):
-        """Starting parameters from parameters, responsibilities or a fitted estimator."""
-        if hasattr(self.init, "theta_"):
-            return self._from_theta(likelihood, data, self.init.theta_, "init")
-        init = np.asarray(self.init, dtype=float)
-        if init.ndim == 1:
-            return self._from_theta(likelihood, data, init, "init")
-        return self._from_responsibilities(likelihood, data, init)
-
-    def _from_responsibilities(self, likelihood, data, resp):
-        expected = (len(data.kept), self.n_experts)
-        if resp.shape != expected or not np.all(resp >= 0) or not np.allclose(resp.sum(axis=1), 1):
-            raise ValueError(
-                f"init expects responsibilities of shape {expected}, non-negative with rows that sum to one."
-            )
-        original, theta = likelihood.on(data.original), pooled(likelihood)
-        for _ in range(RESPONSIBILITY_STEPS):
-            theta = original.m_step(theta, resp[data.kept])
-        return theta
+        begin = origin(self, likelihood, data)
+        if begin is not None:
+            return [task(likelihood, solver, run, "long") for task, run in progress.tasks([begin])]
+        entropy = check_random_state(self.random_state).randint(2**31 - 1)
+        return search(likelihood, solver, self.init, self.n_init, entropy, self.n_jobs, progress.tasks)
 
     # what is learned ------------------------------------------------------------------------------------------------
 
@@ -320,7 +284,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         return -2 * likelihood.value(self.theta_) + self.dof_ * np.log(likelihood.total_weight)
 
     def icl(self, X, y, sample_weight=None):
-        """Integrated completed likelihood: BIC plus twice the entropy of the responsibilities (doi:10.1109/34.865189)."""
+        """Integrated completed likelihood: BIC plus twice the responsibilities' entropy (doi:10.1109/34.865189)."""
         likelihood = self.likelihood(X, y, sample_weight)
         R = likelihood.responsibilities(self.theta_)
         entropy = -np.sum(R * np.log(np.where(R > 0, R, 1.0)), axis=1)

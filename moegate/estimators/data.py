@@ -103,7 +103,7 @@ class TrainingData:
 
     @classmethod
     def make(cls, X, y, weight, gate, experts, names, response):
-        """From checked arrays and the resolved columns of gate and experts; redundant columns are left out with a warning."""
+        """From checked arrays and the columns of gate and experts; redundant columns are left out with a warning."""
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight = X[kept], y[kept], weight[kept]

@@ -57,8 +57,8 @@ class MoERegressor(RegressorMixin, MoEBase):
         Whether the certificate is "interior" or "limit".
     n_iter_ : int
     certificate_ : dict
-        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges) or "none";
-        `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
+        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges) or
+        "none"; `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
     init_results_ : pandas.DataFrame
         The end of every run.
     model_ : MixtureOfExperts

@@ -11,9 +11,10 @@ def runs_table(runs):
     Returns
     -------
     pandas.DataFrame
-        Columns `start`, `kind`, `loglik`, `n_iter`, `converged`, `degenerate`, `stage` ("short": a few EM steps; "long":
-        climbed to its end; "full": climbed on all rows after a subsample), `n_rows`, `certificate` (its kind) and
-        `history` (log-likelihood after each iteration). Sorted by stage, then sound before degenerate, then likelihood.
+        Columns `start`, `kind`, `loglik`, `n_iter`, `converged`, `degenerate`, `stage` ("short": a few EM steps;
+        "middle": some solver iterations; "long": climbed to its end; "full": climbed on all rows after a subsample),
+        `n_rows`, `certificate` (its kind) and `history` (log-likelihood after each iteration). The last stage comes
+        first; within one, sound before degenerate, then the likelihood.
     """
     import pandas as pd
 
@@ -53,8 +54,8 @@ def _too_few_rows(run, likelihood):
     model = likelihood.model
     return (
         f"{model.n_experts} experts with {len(model.expert_rows)} coefficients each need at least "
-        f"{model.n_experts * model.rows_needed} distinct rows, got {run.n_rows}: every fit has a degenerate expert. All experts were "
-        "set to the fit of one. Lower n_experts, or pass fewer columns (expert_features)."
+        f"{model.n_experts * model.rows_needed} distinct rows, got {run.n_rows}: every fit has a degenerate expert. All "
+        "experts were set to the fit of one. Lower n_experts, or pass fewer columns (expert_features)."
     )
 
 
@@ -74,19 +75,19 @@ def _limit(run, likelihood):
     k, growth = likelihood.steepest_gate(run.theta)
     return (
         f"The likelihood has converged but the gate has not: the slopes of expert {k} against the others still grow "
-        f"(now {growth:.3g} per standard deviation), because some experts are separated by the columns. The supremum lies "
-        "at infinity: predictions and log-likelihood can be used, gate coefficients and their errors cannot. Lower "
-        "n_experts, or pass fewer gate_features."
+        f"(now {growth:.3g} per standard deviation), because some experts are separated by the columns. The supremum "
+        "lies at infinity: predictions and log-likelihood can be used, gate coefficients and their errors cannot. "
+        "Lower n_experts, or pass fewer gate_features."
     )
 
 
 def _unfinished(run, estimator):
     certificate = run.certificate
     if not certificate["min_eigenvalue"] > 0:
-        why = f"the observed information is not positive (eigenvalue {certificate['min_eigenvalue']:.2g} in the EM metric)"
+        why = f"the observed information is not positive (smallest eigenvalue {certificate['min_eigenvalue']:.2g})"
     else:
         why = f"a Newton step would still gain {certificate['decrement']:.2g} in log-likelihood"
     return (
-        f"Not converged after {len(run.history)} iterations: {why}. Raise max_iter (now {estimator.max_iter}) or n_init "
-        f"(now {estimator.n_init}), use solver='newton', or lower n_experts."
+        f"Not converged after {len(run.history)} iterations: {why}. Raise max_iter (now {estimator.max_iter}) or "
+        f"n_init (now {estimator.n_init}), use solver='newton', or lower n_experts."
     )

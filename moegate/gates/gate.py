@@ -4,8 +4,8 @@ A gate file adds one score, one link or the tree, and one short specification th
 gate only for the methods of `Gate`; a new piece needs `Scores.__call__` and `features`, or `Link.__call__` and `jac`,
 and inherits the rest.
 
-Shapes: K experts, m scores that carry parameters (m = K, or K - 1 where the last score is the reference), w parameters of
-one score, B rows. Pairs are i <= j, listed on the first axis.
+Shapes: K experts, m scores that carry parameters (m = K, or K - 1 where the last score is the reference), w
+parameters of one score, B rows. Pairs are i <= j, listed on the first axis.
 """
 
 from dataclasses import dataclass

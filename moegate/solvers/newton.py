@@ -12,7 +12,7 @@ SLOW = 1e-3  # log-likelihood gained by an iteration below which the gate may be
 
 @dataclass(frozen=True)
 class Newton:
-    """A few EM steps, then trust-region Newton: (-H + mu M) step = score, with the EM metric M and the observed Hessian H.
+    """A few EM steps, then trust-region Newton: (-H + mu M) step = score, H the observed Hessian, M the EM metric.
 
     The generalised eigenproblem -H v = lambda M v makes every damping mu cheap: mu = 0 is Newton, a large mu a short EM
     step. The radius, a length in the EM metric, follows the ratio of gained to predicted likelihood.
@@ -131,7 +131,7 @@ class _Climb:
         self.radius = np.sqrt(2 * self.spectrum.em_decrement) + 1e-300
 
     def polish(self):
-        """Newton steps at the maximum until the score is zero to rounding; whether it moved. The value must not fall."""
+        """Newton steps until the score is zero to rounding, as long as the value does not fall; whether it moved."""
         return sum(self._polished() for _ in range(3)) > 0
 
     def _polished(self):

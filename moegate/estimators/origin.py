@@ -1,0 +1,66 @@
+"""Where a single run begins when the user, or one expert, leaves nothing to search."""
+
+import numpy as np
+
+from ..fitting import pooled, unclimbed
+
+RESPONSIBILITY_STEPS = 5  # M-steps from given responsibilities
+
+
+def origin(estimator, likelihood, data):
+    """The run to climb from, or None where many starts are wanted.
+
+    Parameters
+    ----------
+    estimator : MoEBase
+        With `n_experts`, `warm_start`, `init` and, if fitted, `theta_`.
+    likelihood : Likelihood
+        In scaled coordinates.
+    data : TrainingData
+
+    Returns
+    -------
+    Run or None
+
+    Raises
+    ------
+    ValueError
+        Where the parameters or responsibilities do not belong to this model and these rows.
+    """
+    init = estimator.init
+    if estimator.n_experts == 1:
+        return unclimbed(likelihood, pooled(likelihood), "pooled")
+    if estimator.warm_start and hasattr(estimator, "theta_"):
+        return unclimbed(likelihood, _from_theta(likelihood, estimator.theta_, "warm_start"), "warm_start")
+    if isinstance(init, str):
+        return None
+    if hasattr(init, "theta_"):
+        return unclimbed(likelihood, _from_theta(likelihood, init.theta_, "init"), "init")
+    init = np.asarray(init, dtype=float)
+    if init.ndim == 1:
+        return unclimbed(likelihood, _from_theta(likelihood, init, "init"), "init")
+    return unclimbed(likelihood, _from_responsibilities(likelihood, init, data), "init")
+
+
+def _from_theta(likelihood, theta, what):
+    theta = np.asarray(theta, dtype=float)
+    if theta.shape != (likelihood.n_params,):
+        raise ValueError(
+            f"{what} expects parameters of shape ({likelihood.n_params},) for this model and these columns, "
+            f"got {theta.shape}; fit without {what} after changing the model."
+        )
+    return likelihood.model.to_scaled(theta, likelihood.rows.units)
+
+
+def _from_responsibilities(likelihood, resp, data):
+    expected = (len(data.kept), likelihood.model.n_experts)
+    if resp.shape != expected:
+        raise ValueError(f"init expects responsibilities of shape {expected}, one row per row of X, got {resp.shape}.")
+    if not np.all(resp >= 0) or not np.allclose(resp.sum(axis=1), 1):
+        raise ValueError(
+            "init expects responsibilities that are non-negative and sum to one in each row; normalise them."
+        )
+    original, theta = likelihood.on(data.original), pooled(likelihood)
+    for _ in range(RESPONSIBILITY_STEPS):
+        theta = original.m_step(theta, resp[data.kept])
+    return theta
