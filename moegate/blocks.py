@@ -1,7 +1,7 @@
 """The data as blocks of rows: designs stand experts-first, in centred and scaled columns.
 
-A block's design is V = [columns of x, ones] or, for experts that are linear in the response too, [columns of x, ones,
--y]. Columns are centred and scaled by `Units`; a coefficient vector in user units maps linearly onto one in scaled units.
+A block's design is V = [columns of x, ones] or, for experts linear in the response too, [columns of x, ones, -y].
+Columns are centred and scaled by `Units`: a coefficient vector in user units maps linearly onto one in scaled units.
 """
 
 from dataclasses import dataclass, field, replace

@@ -122,6 +122,14 @@ def test_a_stopped_run_stops_the_fit(data):
     assert model.converged_  # the first run is the most promising, and it was finished
 
 
+def test_a_fit_stopped_before_it_saw_all_rows_reports_them_all(data, monkeypatch):
+    monkeypatch.setattr("moegate.fitting.SUBSAMPLE_ABOVE", 200)
+    monkeypatch.setattr("moegate.fitting.SUBSAMPLE", 150)
+    with pytest.warns(ConvergenceWarning, match="Not converged"):
+        model = quick().set_callbacks(Stop("run", [1])).fit(*data)
+    assert model.likelihood(*data).value(model.theta_) == pytest.approx(model.loglik_, rel=1e-10)
+
+
 def test_an_error_inside_a_fit_still_tears_down(data):
     seen = Recorder()
     with pytest.raises(ValueError, match="init expects"):
@@ -151,7 +159,7 @@ def test_progress_bar_inside_a_grid_search(data, capsys):
 
 
 def test_scoring_monitor_records_every_iteration(data):
-    monitor, seen = ScoringMonitor(scoring=log_density_score), Recorder()
+    seen = Recorder()
     scoring = {"density": log_density_score, "mse": make_scorer(mean_squared_error)}
     monitor = ScoringMonitor(scoring=scoring)
     model = quick().set_callbacks(monitor, seen).fit(*data)

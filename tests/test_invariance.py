@@ -1,4 +1,4 @@
-"""What must not matter to a fit: units, the order of rows, how a repeated row is written, the order of experts, n_jobs."""
+"""What must not matter to a fit: units, order of rows, how a repeated row is written, order of experts, n_jobs."""
 
 from functools import partial
 
@@ -94,7 +94,9 @@ def test_raw_and_standardised_columns(case):
 
 @pytest.mark.parametrize("options", [{"n_experts": 1}, {"gate_features": []}, {"expert_features": []}], ids=str)
 def test_units_of_columns_that_only_one_part_uses(case, options):
-    raw, moved = (MoERegressor(**options, n_init=1, random_state=0).fit(a * case.X + b, case.y) for a, b in ((1, 0), (1e3, -1e4)))
+    raw, moved = (
+        MoERegressor(**options, n_init=1, random_state=0).fit(a * case.X + b, case.y) for a, b in ((1, 0), (1e3, -1e4))
+    )
     assert moved.loglik_ == pytest.approx(raw.loglik_, abs=1e-6)
 
 
@@ -113,7 +115,10 @@ def test_order_of_the_columns(case):
 
 
 def test_weight_two_is_the_row_twice(case):
-    doubled, weighted = case.fit(np.tile(case.X, (2, 1)), np.tile(case.y, 2)), case.fit(weight=np.full(len(case.y), 2.0))
+    doubled, weighted = (
+        case.fit(np.tile(case.X, (2, 1)), np.tile(case.y, 2)),
+        case.fit(weight=np.full(len(case.y), 2.0)),
+    )
     for model in (doubled, weighted):
         case.same(model, copies=2)
     np.testing.assert_allclose(doubled.theta_, weighted.theta_, rtol=1e-6)

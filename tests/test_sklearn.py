@@ -138,7 +138,9 @@ def test_methods_before_fit_say_so(method):
         getattr(MoERegressor(), method)([[0.0]])
 
 
-@pytest.mark.parametrize("method", ["score_samples", "responsibilities", "cdf", "likelihood", "aic", "bic", "icl", "pdf"])
+@pytest.mark.parametrize(
+    "method", ["score_samples", "responsibilities", "cdf", "likelihood", "aic", "bic", "icl", "pdf"]
+)
 def test_methods_with_a_response_before_fit_say_so(method):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         getattr(MoERegressor(), method)([[0.0]], [0.0])

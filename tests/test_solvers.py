@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,6 +167,63 @@ def test_certificate_of_a_saddle_is_none(truths):
     certificate = certify(likelihood, pooled(likelihood), 1e-8)
     assert certificate["decrement"] < 1e-8 and certificate["min_eigenvalue"] < 0
     assert certificate["kind"] == "none"
+
+
+class Ending:
+    """A likelihood that is quadratic around zero, as `certify` sees it."""
+
+    def __init__(self, values=(0.2, 1.0), score=0.0, boundary=False, ray=None, gain=0.0):
+        p = len(values)
+        self.at = SimpleNamespace(value=0.0, score=np.full(p, score), information=np.eye(p), hessian=-np.diag(values))
+        self.boundary, self.ray, self.gain = boundary, ray, gain
+
+    def expand(self, theta):
+        return self.at
+
+    def value(self, theta):
+        return self.gain
+
+    def flat(self, theta):
+        return np.zeros((len(theta), 0))
+
+    def at_boundary(self, theta):
+        return self.boundary
+
+    def receding(self, theta, information):
+        step = np.zeros(len(theta)) if self.ray is None else np.eye(len(theta))[self.ray]
+        return step[:, None][:, : self.ray is not None], step
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        (Ending(), "interior"),
+        (Ending(score=1e-5), "interior"),
+        (Ending(score=1e-3), "none"),
+        (Ending(values=(-0.1, 1.0)), "none"),
+        (Ending(boundary=True), "none"),
+        (Ending(values=(1e-30, 1.0), ray=0), "limit"),
+        (Ending(values=(1e-30, 1.0), ray=0, gain=1e-3, score=1e-5), "none"),
+        (Ending(values=(1e-30, -0.1), ray=0), "none"),
+        (Ending(values=(1e-30, 1.0), ray=0, boundary=True), "none"),
+    ],
+)
+def test_certificate_kinds(ending, kind):
+    certificate = certify(ending, np.zeros(2), 1e-8)
+    assert certificate["kind"] == kind
+    assert certificate["em_rate"] == 1 - certificate["min_eigenvalue"]
+
+
+@pytest.mark.parametrize("name", ["em", "squarem"])
+def test_a_gate_step_that_overshoots_is_halved(name, truths):
+    likelihood, theta = coverage(truths, "coverage1", 300)
+    best = Newton().solve(likelihood, theta)
+    theta[:2] = 6.0, 0.0  # a gate so steep that little information is left, and a Newton step goes much too far
+    value, following = likelihood.em_step(theta)
+    assert likelihood.value(following) < value
+    solution = solver(name).solve(likelihood, theta)
+    assert np.all(np.diff(solution.history) >= 0)
+    np.testing.assert_allclose(solution.loglik, best.loglik, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["d=1", "three experts"])

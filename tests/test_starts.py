@@ -166,7 +166,9 @@ def test_warm_start_ignores_the_seed(data):
 @pytest.mark.parametrize("change", [{"n_experts": 3}, {"gate_features": []}, {"expert_features": [0]}])
 def test_a_warm_start_of_another_shape_is_refused(data, change):
     model = quick(n_experts=2, warm_start=True).fit(*data).set_params(**change)
-    with pytest.raises(ValueError, match=r"warm_start expects parameters of shape \(\d+,\) .*, got \(11,\); fit without"):
+    with pytest.raises(
+        ValueError, match=r"warm_start expects parameters of shape \(\d+,\) .*, got \(11,\); fit without"
+    ):
         model.fit(*data)
     assert model.set_params(warm_start=False).fit(*data).loglik_ < 0
 
@@ -271,7 +273,9 @@ def test_the_table_holds_every_start_and_the_long_runs_are_some_of_them(fitted):
     runs = fitted.init_results_.set_index("start")
     short, long = runs[runs.stage == "short"], runs[runs.stage == "long"]
     assert sorted(short.index) == list(range(45)) and len(long) == 3
-    assert all(long.kind[start] == short.kind[start] and long.loglik[start] >= short.loglik[start] for start in long.index)
+    assert all(
+        long.kind[start] == short.kind[start] and long.loglik[start] >= short.loglik[start] for start in long.index
+    )
 
 
 def test_the_winner_is_the_best_sound_long_run(fitted, tied):

@@ -54,8 +54,8 @@ def _too_few_rows(run, likelihood):
     model = likelihood.model
     return (
         f"{model.n_experts} experts with {len(model.expert_rows)} coefficients each need at least "
-        f"{model.n_experts * model.rows_needed} distinct rows, got {run.n_rows}: every fit has a degenerate expert. All "
-        "experts were set to the fit of one. Lower n_experts, or pass fewer columns (expert_features)."
+        f"{model.n_experts * model.rows_needed} distinct rows, got {run.n_rows}: every fit has a degenerate expert. "
+        "All experts were set to the fit of one. Lower n_experts, or pass fewer columns (expert_features)."
     )
 
 

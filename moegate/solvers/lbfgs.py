@@ -7,7 +7,9 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from .em import EM
-from .solution import Solution, certify
+from .solution import Solution, Watch, certify
+
+METRICS = 5  # a new metric where the old one has gone stale, at most so often
 
 
 @dataclass(frozen=True)
@@ -51,42 +53,41 @@ class LBFGS:
         -------
         Solution
         """
-        theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=self.monitor).run(likelihood, theta)
-        gain = np.inf
-        for _ in range(5):  # a new metric where the old one has gone stale
-            before = history[-1]
-            theta, values = self._climb(likelihood, theta, history[-1])
+        watch = Watch(self.monitor)
+        theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=watch).run(likelihood, theta)
+        for _ in range(METRICS):
+            if watch.stopped or len(history) > self.max_iter:
+                break
+            theta, values = self._climb(likelihood, theta, history[-1], watch)
             history += values
-            gain = history[-1] - before
-            if gain < self.tol or len(history) > self.max_iter:
+            if not values or values[-1] - history[-1 - len(values)] < self.tol:
                 break
         certificate = certify(likelihood, theta, self.tol)
-        return Solution(theta, history[-1], np.array(history), certificate["kind"] != "none", certificate)
+        return Solution(theta, likelihood.value(theta), np.array(history), certificate["kind"] != "none", certificate)
 
-    def _climb(self, likelihood, theta, value):
-        root = _root(likelihood.information(theta))
-        n, values, best = likelihood.total_weight, [], [theta, value]
+    def _climb(self, likelihood, theta, value, watch):
+        """Quasi-Newton iterations in one metric: the best point, and the values on the way to it."""
+        root, n = _root(likelihood.information(theta)), likelihood.total_weight
+        best, values = theta, [value]
 
         def objective(v):
-            at = theta + solve_triangular(root, v)
-            loglik, score = likelihood.value_and_score(at)
+            loglik, score = likelihood.value_and_score(theta + solve_triangular(root, v))
             if not np.isfinite(loglik):
                 return 1e10 * (1 + abs(value) / n), np.zeros_like(v)
             return -loglik / n, -solve_triangular(root, score, trans="T") / n
 
         def callback(intermediate_result):
-            loglik = -n * intermediate_result.fun
-            at = theta + solve_triangular(root, intermediate_result.x)
-            if loglik >= best[1]:
-                best[:] = at, loglik
+            nonlocal best
+            at, loglik = theta + solve_triangular(root, intermediate_result.x), -n * intermediate_result.fun
+            if loglik >= values[-1]:
+                best = at
                 values.append(loglik)
-            if self.monitor is not None and self.monitor(at, loglik):
+            if watch(at, loglik):
                 raise StopIteration
 
         options = {"maxcor": self.memory, "maxiter": self.max_iter, "ftol": 1e-16, "gtol": 1e-11, "maxfun": 10**6}
         minimize(objective, np.zeros(len(theta)), jac=True, method="L-BFGS-B", callback=callback, options=options)
-        value = likelihood.value(best[0])
-        return best[0], values[:-1] + [max(value, *values[-2:-1])] if values else []
+        return best, values[1:]
 
 
 def _root(information):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .em import EM
-from .solution import ROUNDING, Solution, Spectrum, certify
+from .solution import ROUNDING, Solution, Spectrum, Watch, certify
 
 SLOW = 1e-3  # log-likelihood gained by an iteration below which the gate may be on its way to infinity
 
@@ -50,23 +50,22 @@ class Newton:
         -------
         Solution
         """
-        history = []
+        watch, history = Watch(self.monitor), []
         if self.warm_up:
-            theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=self.monitor).run(likelihood, theta)
+            theta, _, history = EM(max_iter=self.warm_up, tol=self.tol, monitor=watch).run(likelihood, theta)
         climb = _Climb(likelihood, theta)
         history = history or [climb.at.value]
         idle = 0  # iterations without a visible gain
         for _ in range(self.max_iter):
-            if (idle == 3 or climb.at_rest(self.tol)) and not climb.recede(self.tol):
+            if watch.stopped or ((idle == 3 or climb.at_rest(self.tol)) and not climb.recede(self.tol)):
                 break
             gain = climb.advance()
             if gain < SLOW:
                 climb.recede(self.tol)
             history.append(climb.at.value)
             idle = idle + 1 if gain < max(1e-3 * self.tol, ROUNDING * abs(climb.at.value)) else 0
-            if self.monitor is not None and self.monitor(climb.theta, climb.at.value):
-                break
-        if climb.polish() | climb.recede(self.tol):
+            watch(climb.theta, climb.at.value)
+        if not watch.stopped and climb.polish() | climb.recede(self.tol):
             history.append(climb.at.value)
         certificate = certify(likelihood, climb.theta, self.tol, climb.at)
         return Solution(climb.theta, climb.at.value, np.array(history), certificate["kind"] != "none", certificate)
@@ -78,7 +77,8 @@ class _Climb:
     def __init__(self, likelihood, theta):
         self.likelihood = likelihood
         self._move(theta, likelihood.expand(theta))
-        self.radius = 10 * np.sqrt(2 * self.spectrum.em_decrement) + 1e-300
+        saddle = self.spectrum.smallest < 0
+        self.radius = max(10 * np.sqrt(2 * self.spectrum.em_decrement), 1.0 if saddle else 1e-300)
 
     def _move(self, theta, at):
         self.theta, self.at = theta, at

@@ -38,6 +38,18 @@ class Solution:
         return len(self.history)
 
 
+class Watch:
+    """A monitor that remembers having stopped a run; without a monitor it never does."""
+
+    def __init__(self, monitor):
+        self.monitor, self.stopped = monitor, False
+
+    def __call__(self, theta, value):
+        """Ask the monitor; true to stop."""
+        self.stopped |= self.monitor is not None and bool(self.monitor(theta, value))
+        return self.stopped
+
+
 class Spectrum:
     """Eigenvalues of the observed information in the EM metric, -H v = lambda M v, at one point.
 
@@ -159,10 +171,12 @@ def certify(likelihood, theta, tol, at=None):
     """
     at = likelihood.expand(theta) if at is None else at
     flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
-    receding = _receding(likelihood, theta, at, tol)
+    receding, step = likelihood.receding(theta, at.information)
     diverged = receding.shape[1] > 0
     spectrum = Spectrum(at, np.hstack([flat, receding]))
-    sound = spectrum.decrement() < tol and spectrum.smallest > 0 and not boundary
+    gain = likelihood.value(theta + step) - at.value if diverged else 0.0
+    settled = gain <= 10 * max(tol, ROUNDING * abs(at.value))
+    sound = spectrum.decrement() < tol and spectrum.smallest > 0 and settled and not boundary
     return {
         "kind": ("limit" if diverged else "interior") if sound else "none",
         "decrement": spectrum.decrement(),
@@ -171,12 +185,3 @@ def certify(likelihood, theta, tol, at=None):
         "at_boundary": boundary,
         "gate_diverged": diverged,
     }
-
-
-def _receding(likelihood, theta, at, tol):
-    """Directions (p, f) in which the gate diverges: f = 0 while going on along them still gains."""
-    directions, step = likelihood.receding(theta, at.information)
-    if not np.any(step):
-        return directions[:, :0]
-    gain = likelihood.value(theta + step) - at.value
-    return directions if gain <= 10 * max(tol, ROUNDING * abs(at.value)) else directions[:, :0]
