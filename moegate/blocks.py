@@ -173,10 +173,13 @@ class Rows:
         y, w = (None if a is None else a[index] for a in (self.y, self.weight))
         return replace(self, X=self.X[index], y=y, weight=w, _cache=[])
 
-    def thinned(self, share):
-        """About a share of the rows, chosen by a hash of their values, so that equal rows stay together."""
-        limit = np.uint64(int(share * 2.0**64))
-        keep = [row_keys(block.V.T, QUANTUM) < limit for block in self]
+    def thinned(self, share, draw=0):
+        """About a share of the rows, chosen by a hash of their values, so that equal rows stay together.
+
+        Draws of different numbers are independent, so that a part of a part is one too.
+        """
+        limit, salt = np.uint64(min(int(share * 2.0**64), 2**64 - 1)), np.uint64(draw)
+        keep = [mix(row_keys(block.V.T, QUANTUM) ^ salt) < limit for block in self]
         return self.take(np.flatnonzero(np.concatenate(keep)))
 
     def merged(self):

@@ -13,8 +13,11 @@ STARTS, STEPS = 15, 12  # starts, and their EM steps
 CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
-SUBSAMPLE_ABOVE, SUBSAMPLE = 60_000, 20_000  # rows: where starts run on a subsample, and its size
-FULL_RUNS = 3  # climbs on all rows after a subsample
+START_ROWS = 2_000  # rows on which starts compete
+SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
+PER_PARAMETER = 50  # rows for each parameter, where that is more
+MUCH_MORE = 3  # a sample is drawn where there are so many times as many rows
+FULL_RUNS, ERRORS = 3, 3.0  # climbs on all rows at most; standard errors within which a run rivals the best
 UNCERTIFIED = {
     "kind": "none",
     "decrement": np.nan,
@@ -129,7 +132,7 @@ def plain_tasks(runs):
 
 
 def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_tasks):
-    """All runs, best first.
+    """All runs, best first; where rows are very many, starts compete on a few and the best go on to more.
 
     Parameters
     ----------
@@ -153,22 +156,24 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     list of Run
         Finished runs first, those of earlier stages after; each stage sorted best first.
     """
-    small = _subsampled(likelihood)
+    small = _subsampled(likelihood, SUBSAMPLE)
     parallel = Parallel(n_jobs=n_jobs)
-    short, middle = _funnel(parallel, small, solver, starts(init, STARTS * n_init, entropy), n_init)
-    long = _climb_all(parallel, small, solver, _different(small, middle, n_init, NEARLY_FINISHED), "long", tasks)
+    tiny = _subsampled(small, START_ROWS)
+    short, middle = _funnel(parallel, tiny, solver, starts(init, STARTS * n_init, entropy), n_init)
+    chosen = _different(tiny, middle, n_init, NEARLY_FINISHED)
+    long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     if small is likelihood:
         return long + middle + short
-    return _climb_all(parallel, likelihood, solver, long[:FULL_RUNS], "full", tasks) + long + middle + short
+    return _climb_all(parallel, likelihood, solver, _rivals(small, long), "full", tasks) + long + middle + short
 
 
-def _funnel(parallel, likelihood, solver, work, n_init):
+def _funnel(parallel, small, solver, work, n_init):
     """From starts to the runs worth finishing: the short runs and the middle ones, each best first."""
-    sample, origin = Sample.from_rows(likelihood.rows), pooled(likelihood)
-    short = _best_first(parallel(delayed(begin)(likelihood, sample, origin, start) for start in work))
+    sample, origin = Sample.from_rows(small.rows), pooled(small)
+    short = _best_first(parallel(delayed(begin)(small, sample, origin, start) for start in work))
     brief = replace(solver, max_iter=CLIMB_STEPS) if hasattr(solver, "max_iter") else solver
-    some = _different(likelihood, short, CLIMBED * n_init, UNFINISHED)
-    middle = parallel(delayed(climb)(likelihood, brief, run, "middle") for run in some)
+    some = _different(small, short, CLIMBED * n_init, UNFINISHED)
+    middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
     return short, _best_first(middle)
 
 
@@ -190,6 +195,17 @@ def _different(likelihood, runs, n, distance):
     return chosen + [run for run in runs if id(run) not in picked][: n - len(chosen)]
 
 
+def _rivals(likelihood, runs):
+    """The best run on a subsample, and different ones that more rows might prefer (Vuong 1989, doi:10.2307/1912557)."""
+    chosen, top = [], likelihood.score_samples(runs[0].theta)
+    for run in runs:
+        lead = top - likelihood.score_samples(run.theta)
+        different = not chosen or np.mean(np.abs(lead)) > NEARLY_FINISHED
+        if different and lead.sum() <= ERRORS * np.sqrt(len(lead)) * lead.std() and len(chosen) < FULL_RUNS:
+            chosen.append(run)
+    return chosen
+
+
 def best(runs):
     """The best sound run among the last stage's; a degenerate one where there is no other."""
     stage = runs[0].stage
@@ -204,9 +220,7 @@ def _climb_all(parallel, likelihood, solver, runs, stage, tasks):
     return _best_first(parallel(delayed(task)(likelihood, solver, run, stage) for task, run in tasks(runs)))
 
 
-def _subsampled(likelihood):
-    """The likelihood of a random part of the rows where there are very many, else itself."""
-    rows = likelihood.rows
-    if rows.n_rows <= SUBSAMPLE_ABOVE:
-        return likelihood
-    return likelihood.on(rows.thinned(SUBSAMPLE / rows.n_rows))
+def _subsampled(likelihood, size):
+    """The likelihood of a random part of the rows where there are many times more than needed, else itself."""
+    n, size = likelihood.rows.n_rows, max(size, PER_PARAMETER * likelihood.n_params)
+    return likelihood if n <= MUCH_MORE * size else likelihood.on(likelihood.rows.thinned(size / n, draw=size))

@@ -123,8 +123,9 @@ def test_a_stopped_run_stops_the_fit(data):
 
 
 def test_a_fit_stopped_before_it_saw_all_rows_reports_them_all(data, monkeypatch):
-    monkeypatch.setattr("moegate.fitting.SUBSAMPLE_ABOVE", 200)
-    monkeypatch.setattr("moegate.fitting.SUBSAMPLE", 150)
+    for name in ("START_ROWS", "SUBSAMPLE"):
+        monkeypatch.setattr(f"moegate.fitting.{name}", 100)
+    monkeypatch.setattr("moegate.fitting.PER_PARAMETER", 1)
     with pytest.warns(ConvergenceWarning, match="Not converged"):
         model = quick().set_callbacks(Stop("run", [1])).fit(*data)
     assert model.likelihood(*data).value(model.theta_) == pytest.approx(model.loglik_, rel=1e-10)
