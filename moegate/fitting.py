@@ -162,9 +162,16 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     short, middle = _funnel(parallel, tiny, solver, starts(init, STARTS * n_init, entropy), n_init)
     chosen = _different(tiny, middle, n_init, NEARLY_FINISHED)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
+    if all(run.degenerate for run in long):  # spikes on their way had displaced the others
+        climbed = {run.start for run in middle}
+        rest = [run for run in short if run.start not in climbed]
+        long = _best_first(long + _climb_all(parallel, small, solver, rest, "long", tasks))
     if small is likelihood:
         return long + middle + short
-    return _climb_all(parallel, likelihood, solver, _rivals(small, long), "full", tasks) + long + middle + short
+    full = _climb_all(parallel, likelihood, solver, _rivals(small, long), "full", tasks)
+    if not full:  # stopped before: the best so far, on all rows
+        full = [replace(unclimbed(likelihood, long[0].theta, long[0].kind), start=long[0].start, stage="full")]
+    return full + long + middle + short
 
 
 def _funnel(parallel, small, solver, work, n_init):

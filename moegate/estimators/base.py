@@ -116,9 +116,11 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         options.check_gate(self.gate)
         X_in, (X, y) = X, self._check_X_y(X, y)
         weight = check_weight(sample_weight, len(X))
-        if K > len(X):
+        seen = y if weight is None else y[weight > 0]
+        self._check_response(seen)
+        if K > len(seen):
             raise ValueError(
-                f"n_experts={K} experts need at least as many rows, got n_samples={len(X)}; lower n_experts."
+                f"n_experts={K} experts need at least as many rows, got n_samples={len(seen)}; lower n_experts."
             )
         names = getattr(self, "feature_names_in_", None)
         gate, experts = (

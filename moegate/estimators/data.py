@@ -38,7 +38,8 @@ def check_data(estimator, X, **options):
     ValueError
     """
     try:
-        return validate_data(estimator, X, dtype=np.float64, **options)
+        checked = validate_data(estimator, X, dtype=np.float64, **options)
+        return checked if "y" not in options else (checked[0], checked[1].astype(float, copy=False))
     except ValueError as error:
         raise ValueError(_with_remedy(str(error))) from error
 

@@ -36,7 +36,12 @@ def origin(estimator, likelihood, data):
         return None
     if hasattr(init, "theta_"):
         return unclimbed(likelihood, _from_theta(likelihood, init.theta_, "init"), "init")
-    init = np.asarray(init, dtype=float)
+    try:
+        init = np.asarray(init, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"init expects a kind of start, parameters, responsibilities or a fitted estimator, got {init!r}."
+        ) from error
     if init.ndim == 1:
         return unclimbed(likelihood, _from_theta(likelihood, init, "init"), "init")
     return unclimbed(likelihood, _from_responsibilities(likelihood, init, data), "init")

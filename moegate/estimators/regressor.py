@@ -93,12 +93,14 @@ class MoERegressor(RegressorMixin, MoEBase):
     _families = ("gaussian",)
 
     def _check_X_y(self, X, y, reset=True):
-        X, y = check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
-        if reset and np.ptp(y) <= 1e-12 * np.max(np.abs(y)):
+        return check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
+
+    def _check_response(self, y):
+        """Check the response of the rows with a positive weight."""
+        if np.ptp(y) <= 1e-12 * np.max(np.abs(y)):
             raise ValueError(
                 f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed."
             )
-        return X, y.astype(float, copy=False)
 
     def _expert_family(self, data):
         """Gaussian experts with a floor under their scales, relative to the residuals of one regression."""

@@ -55,7 +55,8 @@ class EM:
         for _ in range(self.max_iter):
             theta, value, following = self._advance(likelihood, theta, value, following)
             history.append(value)
-            if value - history[-2] < self.tol or (self.monitor is not None and self.monitor(theta, value)):
+            stop = self.monitor is not None and self.monitor(theta, value)
+            if stop or value - history[-2] < self.tol:
                 break
         return theta, value, history
 
