@@ -154,6 +154,12 @@ class Rows:
     def total_weight(self):
         return float(self.n_rows if self.weight is None else self.weight.sum())
 
+    @cached_property
+    def response_groups(self):
+        """Group of each row by its response, (n,); None where no response occurs twice."""
+        groups = np.unique(self.y, return_inverse=True)[1]
+        return None if groups.max(initial=-1) + 1 == self.n_rows else groups
+
     def __len__(self):
         return -(-self.n_rows // self.size)
 

@@ -17,6 +17,7 @@ START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
 PER_PARAMETER = 50  # rows for each parameter, where that is more
 MUCH_MORE = 3  # a sample is drawn where there are so many times as many rows
+TIES_BELOW = 100_000  # rows: where tight experts are looked through for tied responses
 FULL_RUNS, ERRORS = 3, 3.0  # climbs on all rows at most; standard errors within which a run rivals the best
 UNCERTIFIED = {
     "kind": "none",
@@ -83,10 +84,18 @@ def pooled(likelihood):
 
 
 def degenerate_experts(likelihood, theta):
-    """Experts that the family calls degenerate: on their scale floor, or on so few rows that chance explains them."""
-    model, rows = likelihood.model, likelihood.expert_rows(theta)
+    """Experts that the family calls degenerate, and tight ones that rest on a few tied responses.
+
+    One expert alone is degenerate on its scale floor only: its likelihood is bounded unless it fits exactly.
+    """
+    model, n = likelihood.model, likelihood.rows.n_rows
     coef, width = model.split(theta)[1], len(model.expert_rows)
-    return tuple(np.flatnonzero(model.experts.degenerate(coef, rows, likelihood.rows.n_rows, width)).tolist())
+    if model.n_experts == 1:
+        return tuple(np.flatnonzero(model.experts.on_boundary(coef)).tolist())
+    bad = model.experts.degenerate(coef, likelihood.expert_rows(theta), n, width)
+    if np.any(model.experts.suspect(coef) & ~bad) and n <= TIES_BELOW:
+        bad |= model.experts.suspect(coef) & (likelihood.expert_responses(theta) < model.rows_needed)
+    return tuple(np.flatnonzero(bad).tolist())
 
 
 def begin(likelihood, sample, origin, start):

@@ -181,6 +181,14 @@ class Likelihood:
         sums = self._pass(passes.counts, theta)[1]
         return np.zeros(self.model.n_experts) if sums is None else sums["counts"]
 
+    def expert_responses(self, theta):
+        """Number of different responses that each expert accounts for, (K,): inverse sum of squared shares."""
+        groups = self.rows.response_groups
+        if groups is None:
+            return self.expert_rows(theta)
+        shares = np.stack([np.bincount(groups, weights=r) for r in self.responsibilities(theta).T])
+        return shares.sum(axis=1) ** 2 / np.maximum(np.sum(shares**2, axis=1), 1e-300)
+
     def responsibilities(self, theta):
         """Posterior probabilities of the experts, (n, K)."""
         full = self._full(theta)

@@ -13,10 +13,11 @@ from ..blocks import Rows, Units
 from .columns import redundant
 
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
+MESSAGES = 5  # redundant columns that a warning names
 IMPUTE = (
     "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
 )
-ENCODE = "Encode text and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
+ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
 
 
 def check_data(estimator, X, **options):
@@ -40,14 +41,14 @@ def check_data(estimator, X, **options):
     try:
         checked = validate_data(estimator, X, dtype=np.float64, **options)
         return checked if "y" not in options else (checked[0], checked[1].astype(float, copy=False))
-    except ValueError as error:
+    except (ValueError, np.exceptions.DTypePromotionError) as error:
         raise ValueError(_with_remedy(str(error))) from error
 
 
 def _with_remedy(message):
     if "contains NaN" in message or "contains infinity" in message:
         return f"{message}\n{IMPUTE}"
-    if "could not convert string" in message or "to numeric" in message or "decimal" in message:
+    if any(sign in message for sign in ("could not convert string", "to numeric", "DType", "decimal")):
         return f"{message}\n{ENCODE}"
     return message
 
@@ -64,7 +65,12 @@ def check_weight(sample_weight, n_rows):
         return None
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_rows, sample_weight)
-    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    try:
+        weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}\nsample_weight expects one finite number >= 0 per row; give 0 to leave a row out."
+        ) from error
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight expects shape ({n_rows},), one per row of X, got {weight.shape}.")
     if weight.min() < 0:
@@ -108,7 +114,12 @@ class TrainingData:
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight = X[kept], y[kept], weight[kept]
-        experts, gate = (_without_redundant(X, y, weight, part, names) for part in (experts, gate))
+        found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
+        experts, gate = (
+            tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((experts, "experts"), (gate, "gate"))
+        )
+        if found["experts"] or found["gate"]:
+            warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=2)
         used = tuple(sorted({*gate, *experts}))
         rows = make_rows(select(X, used), y, weight, response)
         merged = rows.merged() if rows.small else rows
@@ -149,19 +160,25 @@ def _mean(X, weight, total, function, size=8192):
     return out / total
 
 
-def _without_redundant(X, y, weight, columns, names):
-    """Columns less those that repeat earlier ones of the same component, each named in a warning."""
+def _redundant(X, y, weight, columns):
+    """Columns of one component that repeat earlier ones of it -> those that they repeat; empty where constant."""
     columns = tuple(sorted(columns))
     found = redundant(make_rows(select(X, columns), y, weight, False)) if columns else {}
-    for j, of in found.items():
-        message = _redundancy(columns[j], [columns[k] for k in of], names)
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return tuple(c for j, c in enumerate(columns) if j not in found)
+    return {columns[j]: [columns[k] for k in of] for j, of in found.items()}
 
 
-def _redundancy(column, of, names):
-    name = [f"column {c}" if names is None else f"column {names[c]!r}" for c in (column, *of)]
-    what = f"is a linear combination of {', '.join(name[1:])}" if of else "is constant"
-    return (
-        f"{name[0].capitalize()} {what}; its coefficients are not identified and are fixed at zero. Remove it from X."
-    )
+def _redundancy(found, names):
+    """One warning for all redundant columns."""
+
+    def name(column):
+        return f"column {column}" if names is None else f"column {names[column]!r}"
+
+    both = found["experts"] | found["gate"]
+    told = [
+        f"{name(column)} {'is a linear combination of ' + ', '.join(map(name, of)) if of else 'is constant'}"
+        for column, of in sorted(both.items())
+    ]
+    more = f"; and {len(told) - MESSAGES} more" if len(told) > MESSAGES else ""
+    where = " and ".join(component for component in ("gate", "experts") if found[component])
+    told = "; ".join(told[:MESSAGES]) + more
+    return f"{told[0].upper()}{told[1:]}; in the {where} such coefficients are fixed at zero. Remove these columns."

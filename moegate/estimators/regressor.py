@@ -151,6 +151,10 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         check_is_fitted(self)
         grid = np.atleast_1d(np.asarray(y_grid, dtype=float))
+        if grid.ndim != 1 or not np.all(np.isfinite(grid)):
+            raise ValueError(
+                f"y_grid expects a vector of finite numbers, got shape {grid.shape}; use cdf for one y a row."
+            )
 
         def densities(theta, block):
             return np.stack([self.model_.log_pdf(theta, block, point) for point in grid])

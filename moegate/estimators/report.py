@@ -65,9 +65,16 @@ def _degenerate(run, likelihood):
         f"expert {k} rests on {rows[k]:.1f} rows" + ("" if sigma is None else f" with scale {sigma[k]:.1g} sd of y")
         for k in run.degenerate
     )
+    if likelihood.model.n_experts == 1:
+        return (
+            f"The response is an exact linear function of the columns: {experts}, its floor. Check the columns passed."
+        )
+    searched = run.kind not in ("init", "warm_start")
+    why = "No start found a fit without such an expert" if searched else "The given start led there"
+    remedy = "Lower n_experts, raise n_init" if searched else "Use init='auto', lower n_experts"
     return (
-        f"Degenerate fit: {experts}. No start found a fit without such an expert, and the likelihood is unbounded near "
-        "it. Lower n_experts, raise n_init, or look for tied responses and exact linear relations in the data."
+        f"Degenerate fit: {experts}. {why}, and the likelihood is unbounded near it. {remedy}, or look for tied "
+        "responses and exact linear relations in the data."
     )
 
 

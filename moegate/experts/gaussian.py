@@ -7,8 +7,9 @@ from scipy.special import gammaln, log_ndtr, ndtr, ndtri
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 SCALE_FLOOR = 1e-4  # smallest sigma, of the residual scale of one regression on all rows
-EXACT = 1e-8  # the same of sd(y), where that regression fits exactly
+EXACT = 1e-7  # the same of sd(y), where that regression fits exactly
 RANK = 1e-13  # share of a column's sum of squares below which earlier columns explain it
+TIED = 0.05  # the same, below which it is suspect of resting on tied responses
 TIGHT = 0.1  # sigma, of the same residual scale, below which an expert on few rows is suspect
 
 
@@ -61,6 +62,10 @@ class Gaussian:
     def rows_needed(self, width):
         """Rows below which an expert with `width` = d + 1 coefficients is always degenerate: d + 3."""
         return width + 2
+
+    def suspect(self, coef):
+        """Which experts are so tight that they may rest on tied responses, (K,)."""
+        return coef[:, -1] * self.residual_scale > 1 / TIED
 
     def degenerate(self, coef, rows, n_rows, width):
         """Which experts are spikes rather than parts of the distribution, (K,).
