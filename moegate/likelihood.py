@@ -42,9 +42,10 @@ class Likelihood:
     --------
     >>> import numpy as np
     >>> from moegate import MoERegressor
-    >>> X = np.linspace(-2, 2, 60)[:, None]
-    >>> y = np.abs(X[:, 0]) + 0.1 * np.sin(37 * X[:, 0])
-    >>> fit = MoERegressor(random_state=0).fit(X, y)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (200, 1))
+    >>> y = np.where(rng.random(200) < 0.5, 1 + X[:, 0], -1 - X[:, 0]) + 0.3 * rng.standard_normal(200)
+    >>> fit = MoERegressor(n_init=2, random_state=0).fit(X, y)
     >>> likelihood = fit.likelihood(X, y)
     >>> bool(np.isclose(likelihood.value(fit.theta_), fit.loglik_))
     True

@@ -24,8 +24,9 @@ def log_density_score(estimator, X, y, sample_weight=None):
     >>> from sklearn.model_selection import GridSearchCV
     >>> from moegate import MoERegressor
     >>> from moegate.metrics import log_density_score
-    >>> X = np.linspace(-1, 1, 90)[:, None]
-    >>> y = np.abs(X[:, 0]) + 0.05 * np.sin(40 * X[:, 0])
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (200, 1))
+    >>> y = np.where(rng.random(200) < 0.5, 1 + X[:, 0], -1 - X[:, 0]) + 0.3 * rng.standard_normal(200)
     >>> search = GridSearchCV(MoERegressor(n_init=2, random_state=0), {"n_experts": [1, 2]}, scoring=log_density_score)
     >>> search.fit(X, y).best_params_
     {'n_experts': 2}

@@ -82,7 +82,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     >>> from moegate import MoERegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-2, 2, (300, 1))
-    >>> y = np.where(X[:, 0] > 0, 1 + X[:, 0], -2 * X[:, 0]) + 0.2 * rng.standard_normal(300)
+    >>> first = rng.random(300) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    >>> y = np.where(first, 1 + X[:, 0], -2 * X[:, 0]) + 0.2 * rng.standard_normal(300)
     >>> moe = MoERegressor(n_experts=2, random_state=0).fit(X, y)
     >>> moe.certificate_["kind"]
     'interior'
