@@ -213,10 +213,11 @@ def _different(likelihood, runs, n, distance):
 
 def _rivals(likelihood, runs):
     """The best run on a subsample, and different ones that more rows might prefer (Vuong 1989, doi:10.2307/1912557)."""
+    weight = 1.0 if likelihood.rows.weight is None else likelihood.rows.weight
     chosen, top = [], likelihood.score_samples(runs[0].theta)
     for run in runs:
         lead = top - likelihood.score_samples(run.theta)
-        different = not chosen or np.mean(np.abs(lead)) > NEARLY_FINISHED
+        different, lead = not chosen or np.mean(np.abs(lead)) > NEARLY_FINISHED, weight * lead
         if different and lead.sum() <= ERRORS * np.sqrt(len(lead)) * lead.std() and len(chosen) < FULL_RUNS:
             chosen.append(run)
     return chosen
