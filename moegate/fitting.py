@@ -12,6 +12,7 @@ from .solvers import EM, LBFGS, Newton
 STARTS, STEPS = 15, 12  # starts, and their EM steps
 CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
+HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
@@ -171,10 +172,10 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     short, middle = _funnel(parallel, tiny, solver, starts(init, STARTS * n_init, entropy), n_init)
     chosen = _different(tiny, middle, n_init, NEARLY_FINISHED)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
-    if all(run.degenerate for run in long):  # spikes on their way had displaced the others
-        climbed = {run.start for run in middle}
-        rest = [run for run in short if run.start not in climbed]
-        long = _best_first(long + _climb_all(parallel, small, solver, rest, "long", tasks))
+    waiting = _overtaking(long, _waiting(chosen, middle, short))
+    while waiting:  # spikes on their way had displaced them
+        long = _best_first(long + _climb_all(parallel, small, solver, waiting[:n_init], "long", tasks))
+        waiting = _overtaking(long, waiting[n_init:])
     if small is likelihood:
         return long + middle + short
     full = _climb_all(parallel, likelihood, solver, _rivals(small, long), "full", tasks)
@@ -191,6 +192,18 @@ def _funnel(parallel, small, solver, work, n_init):
     some = _different(small, short, CLIMBED * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
     return short, _best_first(middle)
+
+
+def _waiting(chosen, middle, short):
+    """Runs that have not been climbed to the end, those of the middle stage first."""
+    done, begun = {run.start for run in chosen}, {run.start for run in middle}
+    return [run for run in middle if run.start not in done] + [run for run in short if run.start not in begun]
+
+
+def _overtaking(ends, waiting):
+    """The sound runs that stand higher than the best sound end already: one of them may have a better end."""
+    reached = max((run.loglik for run in ends if not run.degenerate), default=-np.inf)
+    return [run for run in waiting if not run.degenerate and run.loglik > reached + HIGHER]
 
 
 def _different(likelihood, runs, n, distance):

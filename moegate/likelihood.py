@@ -64,6 +64,9 @@ class Likelihood:
     # passes ---------------------------------------------------------------------------------------------------------
 
     def _full(self, theta):
+        theta = np.asarray(theta, dtype=float)
+        if theta.shape != (self.n_params,):
+            raise ValueError(f"theta expects shape ({self.n_params},), got {theta.shape}.")
         return theta if self.transform is None else self.transform @ theta
 
     def _admissible(self, full):
@@ -71,7 +74,7 @@ class Likelihood:
 
     def _pass(self, per_block, theta, over=None):
         """Sum of a per-block function; None where theta is not admissible or the value is not finite."""
-        full = self._full(np.asarray(theta, dtype=float))
+        full = self._full(theta)
         if not self._admissible(full):
             return full, None
         with np.errstate(all="ignore"):

@@ -246,15 +246,15 @@ def test_parameters_outside_the_model(init):
 
 @pytest.mark.parametrize("init", [MoERegressor(), MoERegressor, ["a", "b"]], ids=["unfitted", "class", "text"])
 def test_what_is_no_start(init):
-    refuses(r"init expects .*fitted estimator.*got", init=init)
+    refuses(r"init expects .*fitted .*got", init=init)
 
 
 def test_levels_and_coverages():
     model = quick(n_experts=1).fit(X, Y)
-    for q in (0, 1, -0.1, [0.5, 1.0], np.nan):
-        with pytest.raises(ValueError, match="q expects levels strictly between 0 and 1, got"):
+    for q in (0, 1, -0.1, [0.5, 1.0], [], np.nan):
+        with pytest.raises(ValueError, match="q expects one or more levels strictly between 0 and 1, got"):
             model.predict_quantile(X, q)
-    for coverage in (1.0, 95):
+    for coverage in (0, 1.0, 95):
         with pytest.raises(ValueError, match="coverage expects a probability strictly between 0 and 1, got"):
             model.predict_interval(X, coverage)
 
@@ -419,3 +419,15 @@ def test_longley_to_seven_digits():
     model = MoERegressor(n_experts=1).fit(data.exog, data.endog)
     np.testing.assert_allclose([model.intercept_[0], *model.coef_[0]], LONGLEY, rtol=1e-7)
     assert model.sigma_[0] * np.sqrt(16 / 9) == pytest.approx(304.854073561965, rel=1e-7)
+
+
+def test_criteria_warn_of_weights_that_are_no_frequencies():
+    model = quick(n_experts=1).fit(X, Y)
+    with pytest.warns(UserWarning, match="scale the weights to a mean of one"):
+        model.bic(X, Y, np.full(len(Y), 1 / len(Y)))
+
+
+@pytest.mark.parametrize("factor", [1e160, 1e-200])
+def test_units_beyond_double_precision(factor):
+    with pytest.raises(ValueError, match="change its unit"):
+        quick().fit(X, Y * factor)

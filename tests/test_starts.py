@@ -298,3 +298,17 @@ def test_a_degenerate_run_comes_last_whatever_its_likelihood():
     unfinished = Run(3, stage="short", loglik=99.0, **ending)
     assert best([spike, sound, better, unfinished]) is better
     assert best([spike, unfinished]) is spike
+
+
+def test_sound_runs_displaced_by_spikes_are_climbed_after_all():
+    """Long runs that end in spikes on the tied zeros must not hide the sound ends of other starts."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (300, 1))
+    first = rng.random(300) < 1 / (1 + np.exp(-3 * x[:, 0]))
+    y = np.where(first, 1 + x[:, 0], -1 - x[:, 0]) + 0.4 * rng.standard_normal(300)
+    y = np.where(np.random.default_rng(9).random(300) < 0.3, 0, np.abs(y))
+    model = MoERegressor(3, random_state=0).fit(x, y)
+    assert model.certificate_["kind"] == "interior"
+    assert not model.init_results_["degenerate"].iloc[0]
+    higher = model.init_results_.query("loglik > @model.loglik_ + 0.01")
+    assert higher["degenerate"].all()

@@ -18,7 +18,7 @@ from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
 from . import options
 from .columns import resolve_columns
-from .data import TrainingData, check_data, check_weight, select
+from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
@@ -91,7 +91,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         with threadpool_limits(limits=1, user_api="blas"):
             data = self._check(X, y, sample_weight)
             likelihood = Likelihood(self._build_model(data), data.rows)
-            solver = options.check_solver(self.solver, likelihood, self.max_iter, self.tol)
+            tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
+            solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
             passed = {"X": X, "y": y, "metadata": metadata}
             progress = Progress(self, passed, partial(self._learned, likelihood, data))
@@ -283,6 +284,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
     def bic(self, X, y, sample_weight=None):
         """Schwarz's criterion, -2 log-likelihood + dof log n, n the sum of weights (doi:10.1214/aos/1176344136)."""
         likelihood = self.likelihood(X, y, sample_weight)
+        warn_of_small_weights(likelihood.rows.weight)
         return -2 * likelihood.value(self.theta_) + self.dof_ * np.log(likelihood.total_weight)
 
     def icl(self, X, y, sample_weight=None):

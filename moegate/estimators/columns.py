@@ -34,7 +34,7 @@ def resolve_columns(spec, X, names, n_features, argument):
         return tuple(range(n_features))
     if isinstance(spec, slice):
         return tuple(range(n_features)[spec])
-    spec = [spec] if isinstance(spec, (str, numbers.Integral)) else list(spec)
+    spec = [spec] if isinstance(spec, (str, numbers.Number)) else list(spec)
     if spec and all(isinstance(c, (bool, np.bool_)) for c in spec):
         return _from_mask(spec, n_features, argument)
     columns = tuple(_index(c, names, n_features, argument) for c in spec)

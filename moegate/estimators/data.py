@@ -39,6 +39,8 @@ def check_data(estimator, X, **options):
     ValueError
     """
     try:
+        if np.asarray(options.get("y")).dtype.kind in "mM":
+            raise ValueError(f"y expects numbers, got dtype {np.asarray(options['y']).dtype}.")
         checked = validate_data(estimator, X, dtype=np.float64, **options)
         return checked if "y" not in options else (checked[0], checked[1].astype(float, copy=False))
     except (ValueError, np.exceptions.DTypePromotionError) as error:
@@ -81,6 +83,17 @@ def check_weight(sample_weight, n_rows):
             "sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight."
         )
     return weight
+
+
+def warn_of_small_weights(weight):
+    """Warn where weights cannot be frequencies, before a criterion takes their sum for the number of rows."""
+    if weight is not None and weight.sum() < 0.5 * np.count_nonzero(weight):
+        warnings.warn(
+            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, and the criterion takes that "
+            "for the number of rows; scale the weights to a mean of one.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)
@@ -147,8 +160,11 @@ def moments(X, weight):
     In two passes over blocks, so that nothing of the size of X is made.
     """
     total = float(len(X) if weight is None else weight.sum())
-    center = _mean(X, weight, total, lambda part: part)
-    scale = np.sqrt(_mean(X, weight, total, lambda part: (part - center) ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        center = _mean(X, weight, total, lambda part: part)
+        scale = np.sqrt(_mean(X, weight, total, lambda part: (part - center) ** 2))
+    if not np.all(np.isfinite(scale)):
+        raise ValueError("The values of a column are too large to square (above about 1e150); change its unit.")
     return center, np.where(scale > CONSTANT * np.abs(center), scale, 1.0)
 
 

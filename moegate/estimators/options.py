@@ -64,6 +64,11 @@ def check_penalty(penalty):
 
 def check_init(init):
     """A kind of start, "auto", parameters, responsibilities or a fitted estimator."""
+    if hasattr(init, "fit") and not hasattr(init, "theta_"):
+        raise ValueError(
+            f"init expects a fitted mixture of experts, got {type(init).__name__} without `theta_`. Where scikit-learn "
+            "clones the model, as in GridSearchCV, wrap it: init=sklearn.frozen.FrozenEstimator(fitted)."
+        )
     if isinstance(init, str) and init not in ("auto", *KINDS):
         known = ["auto", *KINDS]
         raise ValueError(

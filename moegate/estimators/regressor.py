@@ -1,5 +1,7 @@
 """Mixture-of-experts regression in scikit-learn's manner."""
 
+import numbers
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
@@ -8,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from ..experts import Gaussian
 from .base import MoEBase
 from .data import check_data
-from .options import check_positive
 
 
 class MoERegressor(RegressorMixin, MoEBase):
@@ -30,11 +31,12 @@ class MoERegressor(RegressorMixin, MoEBase):
     penalty : None
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
-        them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator.
+        them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
+        `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
     n_init : int, default=10
         Long runs; each is the best of about ten short ones.
     max_iter : int, default=500
-        Solver iterations of one run.
+        Solver iterations of one run, after its first EM steps.
     tol : float, default=1e-8
         Log-likelihood that a Newton step may still gain at the end.
     gate_features, expert_features : None, list of int or str, or callable, default=None
@@ -98,7 +100,11 @@ class MoERegressor(RegressorMixin, MoEBase):
 
     def _check_response(self, y):
         """Check the response of the rows with a positive weight."""
-        if np.ptp(y) <= 1e-12 * np.max(np.abs(y)):
+        with np.errstate(over="ignore"):
+            spread = np.ptp(y)
+        if spread > 0 and not 1e-140 < spread < 1e140:
+            raise ValueError(f"y expects a spread between 1e-140 and 1e140, got {spread:g}; change its unit.")
+        if spread <= 1e-12 * np.max(np.abs(y)):
             raise ValueError(
                 f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed."
             )
@@ -128,13 +134,15 @@ class MoERegressor(RegressorMixin, MoEBase):
         Parameters
         ----------
         X : array-like of shape (n, d)
-        y : array-like of shape (n,)
+        y : array-like of shape (n,) or float
+            One response per row, or one for all.
 
         Returns
         -------
         ndarray of shape (n,)
         """
         check_is_fitted(self)
+        y = np.full(len(X), y) if isinstance(y, numbers.Real) else y
         return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y))
 
     def pdf(self, X, y_grid):
@@ -152,7 +160,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         check_is_fitted(self)
         grid = np.atleast_1d(np.asarray(y_grid, dtype=float))
-        if grid.ndim != 1 or not np.all(np.isfinite(grid)):
+        if grid.ndim != 1 or not grid.size or not np.all(np.isfinite(grid)):
             raise ValueError(
                 f"y_grid expects a vector of finite numbers, got shape {grid.shape}; use cdf for one y a row."
             )
@@ -177,8 +185,8 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         check_is_fitted(self)
         levels = np.asarray(q, dtype=float)
-        if not np.all((levels > 0) & (levels < 1)):
-            raise ValueError(f"q expects levels strictly between 0 and 1, got {q!r}.")
+        if levels.ndim > 1 or not levels.size or not np.all((levels > 0) & (levels < 1)):
+            raise ValueError(f"q expects one or more levels strictly between 0 and 1, got {q!r}.")
 
         def quantiles(theta, block):
             return np.stack([self.model_.quantile(theta, block, level) for level in np.atleast_1d(levels)])
@@ -200,7 +208,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         ndarray of shape (n, 2)
             Lower and upper ends.
         """
-        if check_positive(coverage, "coverage") >= 1:
+        if not isinstance(coverage, numbers.Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage expects a probability strictly between 0 and 1, got {coverage!r}.")
         return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2])
 

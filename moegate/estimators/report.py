@@ -74,7 +74,7 @@ def _degenerate(run, likelihood):
     remedy = "Lower n_experts, raise n_init" if searched else "Use init='auto', lower n_experts"
     return (
         f"Degenerate fit: {experts}. {why}, and the likelihood is unbounded near it. {remedy}, or look for tied "
-        "responses and exact linear relations in the data."
+        "responses, exact linear relations and gross outliers in the data."
     )
 
 
@@ -94,7 +94,10 @@ def _unfinished(run, estimator):
         why = f"the observed information is not positive (smallest eigenvalue {certificate['min_eigenvalue']:.2g})"
     else:
         why = f"a Newton step would still gain {certificate['decrement']:.2g} in log-likelihood"
-    return (
-        f"Not converged after {len(run.history)} iterations: {why}. Raise max_iter (now {estimator.max_iter}) or "
-        f"n_init (now {estimator.n_init}), use solver='newton', or lower n_experts."
-    )
+    remedies = [f"raise max_iter (now {estimator.max_iter})", "lower n_experts"]
+    if estimator.solver not in ("auto", "newton"):
+        remedies.insert(1, "use solver='newton'")
+    if run.kind not in ("init", "warm_start", "pooled"):
+        remedies.insert(1, f"raise n_init (now {estimator.n_init})")
+    remedies = f"{', '.join(remedies[:-1])} or {remedies[-1]}"
+    return f"Not converged after {len(run.history)} iterations: {why}. {remedies[0].upper()}{remedies[1:]}."

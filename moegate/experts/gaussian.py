@@ -8,6 +8,7 @@ from scipy.special import gammaln, log_ndtr, ndtr, ndtri
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 SCALE_FLOOR = 1e-4  # smallest sigma, of the residual scale of one regression on all rows
 EXACT = 1e-7  # the same of sd(y), where that regression fits exactly
+ROUNDING = 1 + 1e-9  # a change of units must not put a scale below its floor
 RANK = 1e-13  # share of a column's sum of squares below which earlier columns explain it
 TIED = 0.05  # the same, below which it is suspect of resting on tied responses
 TIGHT = 0.1  # sigma, of the same residual scale, below which an expert on few rows is suspect
@@ -51,7 +52,7 @@ class Gaussian:
 
     def admissible(self, coef):
         precision = coef[:, -1]
-        return bool(precision.min() > 0 and precision.max() <= self.max_precision)
+        return bool(precision.min() > 0 and precision.max() <= self.max_precision * ROUNDING)
 
     def initial(self, shape):
         """Zero means and unit scales, in scaled units."""
@@ -124,7 +125,7 @@ class Gaussian:
         with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.minimum(np.sqrt(mass / rss), self.max_precision)
             new = np.column_stack([slopes * precision[:, None], precision])
-        sound = (mass > 1e-10) & np.isfinite(new).all(axis=1)
+        sound = (mass > 1e-13 * mass.sum()) & np.isfinite(new).all(axis=1)
         return new if sound.all() else np.where(sound[:, None], new, coef)
 
     # what people see, in user units; psi = (a, c, 1) / sigma
