@@ -89,8 +89,8 @@ def warn_of_small_weights(weight):
     """Warn where weights cannot be frequencies, before a criterion takes their sum for the number of rows."""
     if weight is not None and weight.sum() < 0.5 * np.count_nonzero(weight):
         warnings.warn(
-            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, and the criterion takes that "
-            "for the number of rows; scale the weights to a mean of one.",
+            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, and the criterion takes "
+            "that for the number of rows; scale the weights to a mean of one.",
             UserWarning,
             stacklevel=3,
         )
