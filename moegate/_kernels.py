@@ -1,6 +1,7 @@
 """The hot numerics, experts-first: log-sum-exp, responsibilities, weighted Gram matrices.
 
-Conventions: arrays are (K, B), experts by rows of a block; all functions take clean float64.
+Conventions: arrays are (K, B), experts by rows of a block; all functions take clean float64. Any further axes stand in
+front: a stack of S parameter vectors makes arrays (S, K, B), whose members do not see each other.
 """
 
 from functools import lru_cache
@@ -12,10 +13,10 @@ LOWEST = np.finfo(float).min  # keeps a column of -inf from becoming nan
 
 def log_sum_exp(A):
     """Log of the sum of exponentials over experts, (K, B) -> (B,)."""
-    top = np.maximum.reduce(A, axis=0, initial=LOWEST)
-    E = np.exp(A - top)
+    top = np.maximum.reduce(A, axis=-2, initial=LOWEST)
+    E = np.exp(A - top[..., None, :])
     with np.errstate(divide="ignore"):
-        return np.log(np.add.reduce(E, axis=0)) + top
+        return np.log(np.add.reduce(E, axis=-2)) + top
 
 
 def responsibilities(A):
@@ -32,19 +33,19 @@ def responsibilities(A):
     resp : ndarray of shape (K, B)
         The array `A`, whose columns now sum to one.
     """
-    top = np.maximum.reduce(A, axis=0, initial=LOWEST)
-    A -= top
+    top = np.maximum.reduce(A, axis=-2, initial=LOWEST)
+    A -= top[..., None, :]
     np.exp(A, out=A)
-    total = np.add.reduce(A, axis=0)
-    A *= 1.0 / total
+    total = np.add.reduce(A, axis=-2)
+    A *= (1.0 / total)[..., None, :]
     np.log(total, out=total)
     total += top
     return total, A
 
 
 def log_softmax(S):
-    """Log of the softmax over the first axis, (K, B) -> (K, B)."""
-    return S - log_sum_exp(S)
+    """Log of the softmax over experts, (K, B) -> (K, B)."""
+    return S - log_sum_exp(S)[..., None, :]
 
 
 def n_pairs(m):
@@ -76,24 +77,24 @@ def _position(m):
     return np.maximum(at, at.T)
 
 
-def symmetric(pairs, m):
-    """Unpack values listed by pairs i <= j on the first axis to a full (m, m, ...) array."""
-    return pairs[_position(m)]
+def symmetric(pairs, m, axis=0):
+    """Unpack values listed by pairs i <= j on one axis to a full (m, m, ...) array."""
+    return np.take(pairs, _position(m), axis=axis)
 
 
 def unpack_grams(flat, Q):
     """Gram matrices (T, Q, Q) from `weights @ products(V).T` of shape (T, Q (Q + 1) / 2)."""
-    return flat[:, _position(Q)]
+    return flat[..., _position(Q)]
 
 
 def multinomial_pairs(P, out=None):
     """P_i (delta_ij - P_j) by pairs i <= j: the covariance of one draw, (m, B) -> (m (m + 1) / 2, B)."""
-    m, B = P.shape
-    out = np.empty((n_pairs(m), B)) if out is None else out
+    *stack, m, B = P.shape
+    out = np.empty((*stack, n_pairs(m), B)) if out is None else out
     at = 0
     for i in range(m):
-        rows = out[at : at + m - i]
-        np.multiply(P[i:], -P[i], out=rows)
-        rows[0] += P[i]
+        rows = out[..., at : at + m - i, :]
+        np.multiply(P[..., i:, :], -P[..., i : i + 1, :], out=rows)
+        rows[..., 0, :] += P[..., i, :]
         at += m - i
     return out

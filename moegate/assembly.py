@@ -1,8 +1,19 @@
 """From the sums of a pass to vectors and matrices over all free parameters: gate first, then expert by expert."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._kernels import pairs_of, symmetric
+
+
+class Expansion(NamedTuple):
+    """Second-order expansion of the log-likelihood at one point."""
+
+    value: float
+    score: np.ndarray  # (p,)
+    information: np.ndarray  # (p, p), complete-data information: the EM metric
+    hessian: np.ndarray = None  # (p, p), observed
 
 
 def free(model):
@@ -25,14 +36,21 @@ def information(model, full, sums):
 
 
 def m_step(model, full, sums):
-    """The next EM iterate: experts by their own M-step, the gate by one Newton step."""
+    """The next EM iterate, of a stack too: experts by their own M-step, the gate by one Newton step."""
     gate, coef = model.split(full)
     mass, mask = sums["mass"], model.gate_free
     at = np.flatnonzero(mask)
     new = gate.copy()
-    new[mask] += model.gate.m_step(_gate_score(model, sums)[mask], _gate_information(model, sums)[np.ix_(at, at)])
+    information = _gate_information(model, sums)[..., at[:, None], at]
+    new[..., mask] += model.gate.m_step(_gate_score(model, sums)[..., mask], information)
     experts = model.experts.m_step(coef, _expert_score(model, coef, sums), _grams(model, sums), mass)
     return model.join(new, experts)
+
+
+def scoring_step(score, information):
+    """Fisher scoring step, shortest in units of each parameter's information where that is singular."""
+    size = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    return np.linalg.lstsq(information / np.outer(size, size), score / size, rcond=1e-12)[0] / size
 
 
 def hessian(model, full, sums):
@@ -66,12 +84,12 @@ def _gate_score(model, sums):
 
 
 def _gate_information(model, sums):
-    return _blocks(_gate_part(model, sums["gate_information"], (-2, -1)), len(sums["gate"]))
+    return _blocks(_gate_part(model, sums["gate_information"], (-2, -1)), sums["gate"].shape[-2])
 
 
 def _expert_score(model, coef, sums):
     linear = _expert_part(model, sums["experts"]).reshape(coef.shape)
-    return linear + sums["mass"][:, None] * model.experts.constant_score(coef)
+    return linear + sums["mass"][..., None] * model.experts.constant_score(coef)
 
 
 def _grams(model, sums):
@@ -79,8 +97,8 @@ def _grams(model, sums):
     pairs, channels = _expert_part(model, sums["grams"], (-2, -1)), model.experts.n_channels
     if channels == 1:
         return pairs
-    pairs = pairs.reshape(model.n_experts, -1, *pairs.shape[-2:])
-    return np.stack([_blocks(expert, channels) for expert in pairs])
+    stack, size = pairs.shape[:-3], pairs.shape[-2:]
+    return _blocks(pairs.reshape(*stack, model.n_experts, -1, *size), channels)
 
 
 def _cross(model, coef, sums):
@@ -114,13 +132,13 @@ def _select(model, A):
 
 def _blocks(pairs, m):
     """Symmetric block matrix (m q, m q) from blocks (pairs, q, q) listed by i <= j."""
-    q = pairs.shape[-1]
+    *stack, _, q, _ = pairs.shape
     if m == 1:
-        return pairs[0]
-    full = symmetric(pairs, m)
+        return pairs[..., 0, :, :]
+    full = symmetric(pairs, m, axis=-3)
     i, j = pairs_of(m)
-    full[j, i] = np.swapaxes(full[i, j], -1, -2)
-    return full.transpose(0, 2, 1, 3).reshape(m * q, m * q)
+    full[..., j, i, :, :] = np.swapaxes(full[..., i, j, :, :], -1, -2)
+    return np.swapaxes(full, -3, -2).reshape(*stack, m * q, m * q)
 
 
 def _block_diagonal(blocks):

@@ -113,7 +113,7 @@ class Block:
         return A
 
     def grams(self, weights):
-        """Weighted Gram matrices of the design, weights (T, B) -> (T, Q, Q)."""
+        """Weighted Gram matrices of the design, weights (..., T, B) -> (..., T, Q, Q)."""
         return unpack_grams(weights @ self.products.T, len(self.V))
 
 
@@ -170,6 +170,11 @@ class Rows:
             self._cache.extend(self._make())
             return iter(self._cache)
         return self._make()
+
+    def paired(self, resp):
+        """Pairs of a block and its part (..., K, B) of an array (..., n, K) over all rows."""
+        ends = np.cumsum([block.V.shape[1] for block in self])[:-1]
+        return list(zip(self, np.split(np.ascontiguousarray(np.swapaxes(resp, -2, -1)), ends, axis=-1), strict=True))
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": []}

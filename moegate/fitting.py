@@ -13,6 +13,7 @@ STARTS, STEPS = 15, 12  # starts, and their EM steps
 CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
+STACKED_ROWS = 30_000  # rows times starts whose EM steps are made together
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
@@ -99,11 +100,20 @@ def degenerate_experts(likelihood, theta):
     return tuple(np.flatnonzero(bad).tolist())
 
 
-def begin(likelihood, sample, origin, start):
-    """The first EM steps from a start's responsibilities."""
-    theta = likelihood.m_step(origin, start.responsibilities(sample, likelihood.model.n_experts))
-    theta, value, history = EM(max_iter=STEPS, tol=1e-3).run(likelihood, theta)
-    return _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
+def begin(likelihood, sample, origin, chunk):
+    """The first EM steps from the responsibilities of some starts, together."""
+    resps = np.stack([start.responsibilities(sample, likelihood.model.n_experts) for start in chunk])
+    ends = EM(max_iter=STEPS, tol=1e-3).run_all(likelihood, likelihood.m_steps(origin, resps))
+    return [
+        _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
+        for start, theta, value, history in zip(chunk, *ends, strict=True)
+    ]
+
+
+def _chunks(work, n_rows):
+    """Starts in groups that fill the arrays of a pass; n_jobs has no part in it."""
+    size = max(1, STACKED_ROWS // n_rows)
+    return [work[at : at + size] for at in range(0, len(work), size)]
 
 
 def _judged(likelihood, run):
@@ -187,7 +197,8 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
 def _funnel(parallel, small, solver, work, n_init):
     """From starts to the runs worth finishing: the short runs and the middle ones, each best first."""
     sample, origin = Sample.from_rows(small.rows), pooled(small)
-    short = _best_first(parallel(delayed(begin)(small, sample, origin, start) for start in work))
+    chunks = parallel(delayed(begin)(small, sample, origin, chunk) for chunk in _chunks(work, sample.n_rows))
+    short = _best_first([run for chunk in chunks for run in chunk])
     brief = replace(solver, max_iter=CLIMB_STEPS) if hasattr(solver, "max_iter") else solver
     some = _different(small, short, CLIMBED * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)

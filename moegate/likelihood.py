@@ -2,22 +2,13 @@
 
 from functools import partial, reduce
 from operator import add
-from typing import NamedTuple
 
 import numpy as np
 
 from . import assembly, passes
+from .assembly import Expansion
 
 VANISHED = 1e-8  # information per row and unit of a gate's parameters, in scaled columns
-
-
-class Expansion(NamedTuple):
-    """Second-order expansion of the log-likelihood at one point."""
-
-    value: float
-    score: np.ndarray  # (p,)
-    information: np.ndarray  # (p, p), complete-data information: the EM metric
-    hessian: np.ndarray = None  # (p, p), observed
 
 
 class Likelihood:
@@ -77,12 +68,16 @@ class Likelihood:
         full = self._full(theta)
         if not self._admissible(full):
             return full, None
-        with np.errstate(all="ignore"):
-            sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows if over is None else over))
+        sums = self._sum(per_block, full, over)
         if not np.isfinite(sums["value"]):
             return full, None
-        sums["value"] += self.offset
         return full, sums
+
+    def _sum(self, per_block, full, over):
+        with np.errstate(all="ignore"):
+            sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows if over is None else over))
+        sums["value"] = sums["value"] + self.offset
+        return sums
 
     @property
     def offset(self):
@@ -158,6 +153,28 @@ class Likelihood:
             return -np.inf, np.asarray(theta, dtype=float)
         return sums["value"], self._following(theta, full, sums)
 
+    @property
+    def stacked(self):
+        """Whether the steps of several thetas are made together."""
+        return self.transform is None and self.model.stacked
+
+    def em_steps(self, thetas):
+        """`em_step` of each row of thetas (S, p): values (S,) and the next thetas (S, p)."""
+        if self.stacked:
+            return self._steps(passes.em, thetas)
+        return tuple(map(np.array, zip(*map(self.em_step, thetas), strict=True)))
+
+    def _steps(self, per_block, thetas, over=None):
+        """Values and next thetas of a stack; those not admissible get -inf and stay."""
+        values, following = np.full(len(thetas), -np.inf), thetas.copy()
+        at = np.flatnonzero(self._admissible(thetas))
+        sums = self._sum(per_block, thetas[at], over) if at.size else {"value": values[:0]}
+        sound = np.isfinite(sums["value"])
+        if sound.any():
+            at, sums = at[sound], sums.members(sound)
+            values[at], following[at] = sums["value"], assembly.m_step(self.model, thetas[at], sums)
+        return values, following
+
     def _following(self, theta, full, sums):
         """Argument after an M-step; where the transform ties parameters, after a scoring step, which surely climbs."""
         C = self.transform
@@ -167,18 +184,18 @@ class Likelihood:
             return theta + np.linalg.solve(C, assembly.m_step(self.model, full, sums) - full)
         score = self._pull(assembly.score(self.model, full, sums))
         information = self._pull2(assembly.information(self.model, full, sums))
-        size = np.sqrt(np.maximum(np.diag(information), 1e-300))
-        return theta + np.linalg.lstsq(information / np.outer(size, size), score / size, rcond=1e-12)[0] / size
+        return theta + assembly.scoring_step(score, information)
 
     def m_step(self, theta, resp):
-        """One M-step from theta on given responsibilities (n, K): exact for Gaussian experts, a Newton step for gates.
-
-        Raises nothing of its own: where theta is not admissible it is returned unchanged.
-        """
-        ends = np.cumsum([block.V.shape[1] for block in self.rows])
-        pairs = list(zip(self.rows, np.split(np.ascontiguousarray(resp.T), ends[:-1], axis=1), strict=True))
-        full, sums = self._pass(passes.complete, theta, pairs)
+        """The M-step of `em_step` on given responsibilities (n, K); a theta that is not admissible stays."""
+        full, sums = self._pass(passes.complete, theta, self.rows.paired(resp))
         return theta if sums is None else self._following(theta, full, sums)
+
+    def m_steps(self, theta, resps):
+        """`m_step` from theta on each of the responsibilities (S, n, K), (S, p)."""
+        if not self.stacked:
+            return np.array([self.m_step(theta, resp) for resp in resps])
+        return self._steps(passes.complete, np.tile(theta, (len(resps), 1)), self.rows.paired(resps))[1]
 
     def expert_rows(self, theta):
         """Number of rows that each expert accounts for, (K,): the sums of responsibilities without the weights."""

@@ -71,6 +71,11 @@ class MixtureOfExperts:
         """Rows below which an expert is degenerate."""
         return self.experts.rows_needed(len(self.expert_rows))
 
+    @property
+    def stacked(self):
+        """Whether theta may be a stack (S, p), so that a pass serves S vectors; else they take turns."""
+        return self.gate.stacked and getattr(self.experts, "stacked", False)
+
     @cached_property
     def gate_free(self):
         """Mask (m, w) of the gate's parameters that are estimated."""
@@ -93,17 +98,17 @@ class MixtureOfExperts:
 
     def split(self, theta):
         """Coefficients of the gate (m, w), pinned ones zero, and of the experts (K, P)."""
-        free = self.gate_free
-        experts = theta[self.n_gate :].reshape(self.expert_shape)
+        free, stack = self.gate_free, theta.shape[:-1]
+        experts = theta[..., self.n_gate :].reshape(stack + self.expert_shape)
         if self.n_gate == free.size:
-            return theta[: self.n_gate].reshape(free.shape), experts
-        gate = np.zeros(free.shape)
-        gate[free] = theta[: self.n_gate]
+            return theta[..., : self.n_gate].reshape(stack + free.shape), experts
+        gate = np.zeros(stack + free.shape)
+        gate[..., free] = theta[..., : self.n_gate]
         return gate, experts
 
     def join(self, gate, experts):
         """theta from the two coefficient arrays."""
-        return np.concatenate([gate[self.gate_free], experts.ravel()])
+        return np.concatenate([gate[..., self.gate_free], experts.reshape(*experts.shape[:-2], -1)], axis=-1)
 
     def initial(self, units):
         """A plain admissible theta in scaled units: an even gate, experts with zero coefficients."""
@@ -160,8 +165,8 @@ class MixtureOfExperts:
         """Linear predictors of the experts, (K, channels, B)."""
         rows, V = self.predictor_rows, block.V
         V = V if rows == tuple(range(len(V))) else V[list(rows)]
-        K, channels = self.n_experts, self.experts.n_channels
-        return (experts.reshape(K * channels, -1) @ V).reshape(K, channels, -1)
+        stack, K, channels = experts.shape[:-2], self.n_experts, self.experts.n_channels
+        return (experts.reshape(*stack, K * channels, -1) @ V).reshape(*stack, K, channels, -1)
 
     def log_gate(self, theta, block):
         """Log-probabilities of the experts, (K, B)."""

@@ -27,6 +27,10 @@ from ._kernels import n_pairs, pairs_of, responsibilities
 class Sums(dict):
     """Named additive statistics."""
 
+    def members(self, at):
+        """Those of some members of a stack."""
+        return Sums({name: value[at] for name, value in self.items()})
+
     def __add__(self, other):
         return Sums({name: value + other[name] for name, value in self.items()})
 
@@ -57,8 +61,8 @@ def e_step(model, theta, block):
 
 def _value(state, block):
     if block.weight is None:
-        return float(state.log_density.sum())
-    return float(state.log_density @ block.weight)
+        return state.log_density.sum(axis=-1)
+    return (state.log_density[..., None, :] @ block.weight)[..., 0]
 
 
 def value(model, theta, block):
@@ -75,16 +79,17 @@ def score(model, theta, block):
 def _residuals(model, state, block):
     """Residuals by channel and their product with the responsibilities, both (K c, B)."""
     u = model.experts.residuals(state.experts, state.eta, block.y)
-    K, channels, B = u.shape
-    return u.reshape(K * channels, B), (u * state.R[:, None]).reshape(K * channels, B)
+    *stack, K, channels, B = u.shape
+    shape = (*stack, K * channels, B)
+    return u.reshape(shape), (u * state.R[..., None, :]).reshape(shape)
 
 
 def _score(model, state, block):
-    m = len(state.gate)
+    m = state.gate.shape[-2]
     u, Ru = _residuals(model, state, block)
     G = block.weigh(model.gate.link.pull(state.S, state.L, state.R, m))
     weighted = Ru if block.weight is None else Ru * block.weight
-    mass = state.R.sum(axis=1) if block.weight is None else state.R @ block.weight
+    mass = state.R.sum(axis=-1) if block.weight is None else state.R @ block.weight
     out = Sums(value=_value(state, block), mass=mass, experts=weighted @ block.V.T)
     F = None if model.gate.scores.linear else _features(model, state, block)
     out["gate"] = G @ block.V.T if F is None else (F @ G[:, :, None])[:, :, 0]
@@ -109,7 +114,7 @@ def complete(model, theta, block_and_resp):
 def counts(model, theta, block):
     """Rows that each expert accounts for, whatever their weights: sum of responsibilities, (K,)."""
     state = e_step(model, theta, block)
-    return Sums(value=_value(state, block), counts=state.R.sum(axis=1))
+    return Sums(value=_value(state, block), counts=state.R.sum(axis=-1))
 
 
 def hessian(model, theta, block):
@@ -118,10 +123,11 @@ def hessian(model, theta, block):
 
 
 def _information_weights(model, state, u, Ru):
-    m = len(state.gate)
+    m = state.gate.shape[-2]
     kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
+    *stack, K, pairs, B = kappa.shape
     yield "gate_information", model.gate.link.information(state.S, state.L, m)
-    yield "grams", kappa.reshape(-1, kappa.shape[-1])
+    yield "grams", kappa.reshape(*stack, K * pairs, B)
 
 
 def _observed_weights(model, state, u, Ru):
@@ -182,11 +188,11 @@ def _times(weights, V):
 
 def _linear_part(block, out, named, sums):
     """All remaining Grams of the pass in one matrix product."""
-    weights = block.weigh(np.concatenate(list(named.values())))
+    weights = block.weigh(np.concatenate(list(named.values()), axis=-2))
     grams, at = block.grams(weights), 0
     for name, w in named.items():
-        out[name] = grams[at : at + len(w)]
-        at += len(w)
+        out[name] = grams[..., at : at + w.shape[-2], :, :]
+        at += w.shape[-2]
     if "coupling" in sums:
         out["coupling"] = _times(sums["coupling"], block.V)
 

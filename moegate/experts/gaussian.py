@@ -40,6 +40,7 @@ class Gaussian:
     response = True  # the response is a row of the design
     n_channels = 1  # linear predictors of one expert
     discrete = False
+    stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
 
     @property
     def max_precision(self):
@@ -51,8 +52,9 @@ class Gaussian:
         return [*columns, "intercept", "precision"]
 
     def admissible(self, coef):
-        precision = coef[:, -1]
-        return bool(precision.min() > 0 and precision.max() <= self.max_precision * ROUNDING)
+        """Whether each precision is positive and below its bound, one answer for each (K, P)."""
+        precision = coef[..., -1]
+        return (precision.min(axis=-1) > 0) & (precision.max(axis=-1) <= self.max_precision * ROUNDING)
 
     def initial(self, shape):
         """Zero means and unit scales, in scaled units."""
@@ -66,7 +68,7 @@ class Gaussian:
 
     def suspect(self, coef):
         """Which experts are so tight that they may rest on tied responses, (K,)."""
-        return coef[:, -1] * self.residual_scale > 1 / TIED
+        return coef[..., -1] * self.residual_scale > 1 / TIED
 
     def degenerate(self, coef, rows, n_rows, width):
         """Which experts are spikes rather than parts of the distribution, (K,).
@@ -82,7 +84,7 @@ class Gaussian:
             Rows that each expert accounts for.
         n_rows, width : int
         """
-        ratio = 1 / np.maximum(coef[:, -1] * self.residual_scale, 1e-300)
+        ratio = 1 / np.maximum(coef[..., -1] * self.residual_scale, 1e-300)
         subsets = gammaln(n_rows + 1) - gammaln(rows + 1) - gammaln(np.maximum(n_rows - rows, 0) + 1)
         by_chance = subsets + (rows - width) * np.log(ratio) > 0
         spike = (rows < 3 * (width + 1)) & (ratio < TIGHT) & by_chance
@@ -90,13 +92,13 @@ class Gaussian:
 
     def on_boundary(self, coef):
         """Which experts sit on the scale floor, (K,)."""
-        return coef[:, -1] >= 0.99 * self.max_precision
+        return coef[..., -1] >= 0.99 * self.max_precision
 
     def log_prob(self, coef, eta, y=None):
         """Log densities (K, B) from the predictors eta (K, 1, B), in scaled units of the response."""
-        out = np.square(eta[:, 0])
+        out = np.square(eta[..., 0, :])
         out *= -0.5
-        out += (np.log(coef[:, -1]) - LOG_SQRT_2PI)[:, None]
+        out += (np.log(coef[..., -1]) - LOG_SQRT_2PI)[..., None]
         return out
 
     def residuals(self, coef, eta, y=None):
@@ -105,12 +107,12 @@ class Gaussian:
 
     def weight_curvature(self, coef, eta, resp):
         """Weights of the complete-data information by pairs of channels, (K, 1, B)."""
-        return resp[:, None]
+        return resp[..., None, :]
 
     def constant_score(self, coef):
         """Gradient (K, P) of the part of log f that does not depend on the row."""
         out = np.zeros(coef.shape)
-        out[:, -1] = 1 / coef[:, -1]
+        out[..., -1] = 1 / coef[..., -1]
         return out
 
     def constant_hessian(self, coef):
@@ -124,9 +126,9 @@ class Gaussian:
         slopes, rss = least_squares(grams)
         with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.minimum(np.sqrt(mass / rss), self.max_precision)
-            new = np.column_stack([slopes * precision[:, None], precision])
-        sound = (mass > 1e-13 * mass.sum()) & np.isfinite(new).all(axis=1)
-        return new if sound.all() else np.where(sound[:, None], new, coef)
+            new = np.concatenate([slopes * precision[..., None], precision[..., None]], axis=-1)
+        sound = (mass > 1e-13 * mass.sum(axis=-1, keepdims=True)) & np.isfinite(new).all(axis=-1)
+        return new if sound.all() else np.where(sound[..., None], new, coef)
 
     # what people see, in user units; psi = (a, c, 1) / sigma
 
@@ -182,13 +184,21 @@ def least_squares(grams):
     try:
         R = np.linalg.cholesky(grams)
     except np.linalg.LinAlgError:
-        return _minimum_norm(grams)
-    diagonal = np.diagonal(R, axis1=1, axis2=2)[:, :-1]
-    size = np.diagonal(grams, axis1=1, axis2=2)[:, :-1]
+        return _singular(grams)
+    diagonal = np.diagonal(R, axis1=-2, axis2=-1)[..., :-1]
+    size = np.diagonal(grams, axis1=-2, axis2=-1)[..., :-1]
     if np.any(diagonal**2 < RANK * size):
+        return _singular(grams)
+    slopes = np.linalg.solve(np.swapaxes(R[..., :-1, :-1], -2, -1), -R[..., -1, :-1, None])[..., 0]
+    return slopes, R[..., -1, -1] ** 2
+
+
+def _singular(grams):
+    """By minimum norm; the members of a stack apart, since most of them are not singular."""
+    if grams.ndim == 3:
         return _minimum_norm(grams)
-    slopes = np.linalg.solve(np.swapaxes(R[:, :-1, :-1], 1, 2), -R[:, -1, :-1, None])[:, :, 0]
-    return slopes, R[:, -1, -1] ** 2
+    slopes, rss = zip(*map(least_squares, grams), strict=True)
+    return np.stack(slopes), np.stack(rss)
 
 
 def _minimum_norm(grams):

@@ -19,6 +19,7 @@ from .._kernels import n_pairs, pairs_of
 class Scores:
     """Scores s_j(x; phi_j) with one parameter vector each; the base class holds what most scores share."""
 
+    stacked = False  # takes coefficients with further axes in front, (S, m, w)
     linear = False  # the features are the design rows themselves
     invariant = False  # affine maps of x are absorbed by the parameters
 
@@ -71,6 +72,7 @@ class Link:
     """Log-probabilities of the experts from the scores; the base class derives everything from `jac`."""
 
     smooth = True
+    stacked = False  # takes scores with further axes in front, (S, K, B)
 
     def __call__(self, S):
         """Log-probabilities (K, B) from scores (K, B)."""
@@ -163,6 +165,10 @@ class Gate:
     def smooth(self):
         return self.link.smooth
 
+    @property
+    def stacked(self):
+        return self.scores.stacked and self.link.stacked
+
     def log_prob(self, coef, design, K):
         """Log-probabilities of the experts, (K, B)."""
         return self.link(self.scores(coef, design, K))
@@ -178,9 +184,9 @@ class Gate:
         """
         if not score.size:
             return score
-        damped, diagonal = information.copy(), np.diag(information)
-        damped.flat[:: len(score) + 1] += 1e-9 * diagonal + 1e-12 * diagonal.max() + 1e-300
-        return np.linalg.solve(damped, score)
+        damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
+        np.einsum("...ii->...i", damped)[:] += 1e-9 * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + 1e-300
+        return np.linalg.solve(damped, score[..., None])[..., 0]
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""

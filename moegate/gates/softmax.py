@@ -20,6 +20,7 @@ class Affine(Scores):
 
     reference: bool = True
 
+    stacked = True
     linear = True
     invariant = True
 
@@ -27,9 +28,10 @@ class Affine(Scores):
         return K - self.reference
 
     def __call__(self, coef, design, K):
-        S = np.empty((K, design.Z.shape[1]))
-        np.matmul(coef, design.Z, out=S[: len(coef)])
-        S[len(coef) :] = 0.0
+        *stack, m, _ = coef.shape
+        S = np.empty((*stack, K, design.Z.shape[1]))
+        np.matmul(coef, design.Z, out=S[..., :m, :])
+        S[..., m:, :] = 0.0
         return S
 
     def features(self, coef, design):
@@ -56,6 +58,8 @@ class Affine(Scores):
 class Softmax(Link):
     """log pi = s - log sum exp(s); every derivative has a closed form."""
 
+    stacked = True
+
     def __call__(self, S):
         return log_softmax(S)
 
@@ -63,10 +67,10 @@ class Softmax(Link):
         return np.eye(len(L))[:, :m, None] - np.exp(L[:m])
 
     def pull(self, S, L, R, m):
-        return R[:m] - np.exp(L[:m])
+        return R[..., :m, :] - np.exp(L[..., :m, :])
 
     def information(self, S, L, m):
-        return multinomial_pairs(np.exp(L[:m]))
+        return multinomial_pairs(np.exp(L[..., :m, :]))
 
     def coupling(self, S, L, R, m):
         C = R[:m, None] * -R

@@ -69,6 +69,33 @@ class EM:
             following = theta + (following - theta) / 2
         return theta, value, theta
 
+    def run_all(self, likelihood, thetas):
+        """`run` from each row of thetas (S, p), unwatched and together: thetas, values (S,), list of histories."""
+        values, following = likelihood.em_steps(thetas)
+        thetas, histories, going = thetas.copy(), [[value] for value in values.tolist()], np.arange(len(thetas))
+        for _ in range(self.max_iter):
+            before = values[going]
+            self._advance_all(likelihood, thetas, values, following, going)
+            for member, value in zip(going, values[going].tolist(), strict=True):
+                histories[member].append(value)
+            with np.errstate(invalid="ignore"):  # -inf where it began
+                going = going[~(values[going] - before < self.tol)]
+            if not going.size:
+                break
+        return thetas, values, histories
+
+    def _advance_all(self, likelihood, thetas, values, following, going):
+        """`_advance` of the members `going`, in place."""
+        for _ in range(30):
+            new_values, further = likelihood.em_steps(following[going])
+            up = new_values >= values[going]
+            done, going = going[up], going[~up]
+            thetas[done], values[done], following[done] = following[done], new_values[up], further[up]
+            if not going.size:
+                return
+            following[going] = thetas[going] + (following[going] - thetas[going]) / 2
+        following[going] = thetas[going]
+
 
 @dataclass(frozen=True)
 class SQUAREM(EM):
@@ -78,6 +105,10 @@ class SQUAREM(EM):
     ----------
     .. [1] Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
+
+    def run_all(self, likelihood, thetas):
+        runs = [self.run(likelihood, theta) for theta in thetas]
+        return np.array([run[0] for run in runs]), np.array([run[1] for run in runs]), [run[2] for run in runs]
 
     def _advance(self, likelihood, theta, value, following):
         once, value_once, following_once = super()._advance(likelihood, theta, value, following)
