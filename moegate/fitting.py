@@ -212,9 +212,14 @@ def _waiting(chosen, middle, short):
 
 
 def _overtaking(ends, waiting):
-    """The sound runs that stand higher than the best sound end already: one of them may have a better end."""
-    reached = max((run.loglik for run in ends if not run.degenerate), default=-np.inf)
-    return [run for run in waiting if not run.degenerate and run.loglik > reached + HIGHER]
+    """The sound runs that stand higher than the best sound end already: one of them may have a better end.
+
+    Values on samples of different sizes do not compare: there they go on only where no end is sound.
+    """
+    sound = [run for run in ends if not run.degenerate]
+    reached = max((run.loglik for run in sound), default=-np.inf) + HIGHER
+    waiting = [run for run in waiting if not run.degenerate]
+    return [run for run in waiting if not sound or (run.n_rows == sound[0].n_rows and run.loglik > reached)]
 
 
 def _different(likelihood, runs, n, distance):
