@@ -44,8 +44,14 @@ def responsibilities(A):
 
 
 def log_softmax(S):
-    """Log of the softmax over experts, (K, B) -> (K, B)."""
-    return S - log_sum_exp(S)[..., None, :]
+    """Log of the softmax over experts, and the softmax, (K, B) -> (K, B) twice."""
+    top = np.maximum.reduce(S, axis=-2, initial=LOWEST)
+    L = S - top[..., None, :]
+    P = np.exp(L)
+    total = np.add.reduce(P, axis=-2)
+    P *= (1.0 / total)[..., None, :]
+    L -= np.log(total)[..., None, :]
+    return L, P
 
 
 def n_pairs(m):

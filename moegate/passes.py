@@ -41,7 +41,7 @@ class State(NamedTuple):
     gate: np.ndarray  # (m, w)
     experts: np.ndarray  # (K, P)
     S: np.ndarray  # scores (K, B)
-    L: np.ndarray  # log-probabilities (K, B)
+    P: np.ndarray  # gate probabilities (K, B)
     eta: np.ndarray  # predictors (K, c, B)
     log_density: np.ndarray  # (B,)
     R: np.ndarray  # responsibilities (K, B)
@@ -51,12 +51,12 @@ def e_step(model, theta, block):
     """Log-densities and responsibilities of one block, with what made them."""
     gate, experts = model.split(theta)
     S = model.gate.scores(gate, block.design(model.gate_rows), model.n_experts)
-    L = model.gate.link(S)
+    L, P = model.gate.link.both(S)
     eta = model.predictors(experts, block)
     joint = model.experts.log_prob(experts, eta, block.y)
     joint += L
     log_density, R = responsibilities(joint)
-    return State(gate, experts, S, L, eta, log_density, R)
+    return State(gate, experts, S, P, eta, log_density, R)
 
 
 def _value(state, block):
@@ -87,7 +87,7 @@ def _residuals(model, state, block):
 def _score(model, state, block):
     m = state.gate.shape[-2]
     u, Ru = _residuals(model, state, block)
-    G = block.weigh(model.gate.link.pull(state.S, state.L, state.R, m))
+    G = block.weigh(model.gate.link.pull(state.S, state.P, state.R, m))
     weighted = Ru if block.weight is None else Ru * block.weight
     mass = state.R.sum(axis=-1) if block.weight is None else state.R @ block.weight
     out = Sums(value=_value(state, block), mass=mass, experts=weighted @ block.V.T)
@@ -126,7 +126,7 @@ def _information_weights(model, state, u, Ru):
     m = state.gate.shape[-2]
     kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
     *stack, K, pairs, B = kappa.shape
-    yield "gate_information", model.gate.link.information(state.S, state.L, m)
+    yield "gate_information", model.gate.link.information(state.S, state.P, m)
     yield "grams", kappa.reshape(*stack, K * pairs, B)
 
 
@@ -134,8 +134,8 @@ def _observed_weights(model, state, u, Ru):
     """Weights of the observed Hessian; `cross` and `pairs` carry the residuals, the plain ones serve constant terms."""
     m, c = len(state.gate), model.experts.n_channels
     owner = np.repeat(np.arange(model.n_experts), c)
-    coupling = model.gate.link.coupling(state.S, state.L, state.R, m)
-    yield "observed", model.gate.link.curvature(state.S, state.L, state.R, m)
+    coupling = model.gate.link.coupling(state.S, state.P, state.R, m)
+    yield "observed", model.gate.link.curvature(state.S, state.P, state.R, m)
     yield "coupling", coupling
     yield "cross", (coupling[:, owner] * u).reshape(-1, u.shape[-1])
     yield "pairs", _pair_weights(model, state, u, Ru, owner)
@@ -216,7 +216,7 @@ def score_rows(model, theta, block):
     """Score of each row by all coefficients, (gate m w + experts K P, B)."""
     state = e_step(model, theta, block)
     m, B = len(state.gate), state.R.shape[1]
-    G = model.gate.link.pull(state.S, state.L, state.R, m)
+    G = model.gate.link.pull(state.S, state.P, state.R, m)
     F = _features(model, state, block)
     u, Ru = _residuals(model, state, block)
     V = block.V[list(model.predictor_rows)]

@@ -78,36 +78,41 @@ class Link:
         """Log-probabilities (K, B) from scores (K, B)."""
         raise NotImplementedError
 
-    def jac(self, S, L, m):
+    def both(self, S):
+        """Log-probabilities and probabilities P, (K, B) each."""
+        L = self(S)
+        return L, np.exp(L)
+
+    def jac(self, S, P, m):
         """Derivatives of each log-probability by the first m scores, (K, m, B)."""
         raise NotImplementedError
 
-    def pull(self, S, L, R, m):
+    def pull(self, S, P, R, m):
         """Score in the space of scores: sum_k R_k dL_k / ds_j, (m, B)."""
-        return np.einsum("kb,kjb->jb", R, self.jac(S, L, m))
+        return np.einsum("kb,kjb->jb", R, self.jac(S, P, m))
 
-    def information(self, S, L, m):
+    def information(self, S, P, m):
         """Fisher information in the space of scores, sum_k pi_k J_ki J_kj by pairs."""
-        J = self.jac(S, L, m)
-        return pair_sums(np.exp(L)[:, None] * J, J)
+        J = self.jac(S, P, m)
+        return pair_sums(P[:, None] * J, J)
 
-    def coupling(self, S, L, R, m):
+    def coupling(self, S, P, R, m):
         """Derivative of the responsibilities by the scores: R_k (J_kj - g_j), (m, K, B)."""
-        J = self.jac(S, L, m)
+        J = self.jac(S, P, m)
         return np.moveaxis(R[:, None] * (J - np.einsum("kb,kjb->jb", R, J)), 0, 1)
 
-    def curvature(self, S, L, R, m):
+    def curvature(self, S, P, R, m):
         """Second derivative of log sum_k exp(L_k + log f_k) by the scores, by pairs.
 
         `second` plus the covariance of the J_k under R.
         """
-        C = np.moveaxis(self.coupling(S, L, R, m), 0, 1)
-        return self.second(S, L, R, m) + pair_sums(C, self.jac(S, L, m))
+        C = np.moveaxis(self.coupling(S, P, R, m), 0, 1)
+        return self.second(S, P, R, m) + pair_sums(C, self.jac(S, P, m))
 
-    def second(self, S, L, R, m):
+    def second(self, S, P, R, m):
         """sum_k R_k d2L_k / ds_i ds_j by pairs, by central differences of `pull` unless written out."""
         i, j = pairs_of(m)
-        D = score_differences(lambda s: self.pull(s, self(s), R, m), S, m)
+        D = score_differences(lambda s: self.pull(s, self.both(s)[1], R, m), S, m)
         return (D[i, j] + D[j, i]) / 2
 
 

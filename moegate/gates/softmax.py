@@ -61,27 +61,30 @@ class Softmax(Link):
     stacked = True
 
     def __call__(self, S):
+        return log_softmax(S)[0]
+
+    def both(self, S):
         return log_softmax(S)
 
-    def jac(self, S, L, m):
-        return np.eye(len(L))[:, :m, None] - np.exp(L[:m])
+    def jac(self, S, P, m):
+        return np.eye(len(P))[:, :m, None] - P[:m]
 
-    def pull(self, S, L, R, m):
-        return R[..., :m, :] - np.exp(L[..., :m, :])
+    def pull(self, S, P, R, m):
+        return R[..., :m, :] - P[..., :m, :]
 
-    def information(self, S, L, m):
-        return multinomial_pairs(np.exp(L[..., :m, :]))
+    def information(self, S, P, m):
+        return multinomial_pairs(P[..., :m, :])
 
-    def coupling(self, S, L, R, m):
+    def coupling(self, S, P, R, m):
         C = R[:m, None] * -R
         C[np.arange(m), np.arange(m)] += R[:m]
         return C
 
-    def curvature(self, S, L, R, m):
-        return multinomial_pairs(R[:m]) - multinomial_pairs(np.exp(L[:m]))
+    def curvature(self, S, P, R, m):
+        return multinomial_pairs(R[:m]) - multinomial_pairs(P[:m])
 
-    def second(self, S, L, R, m):
-        return -R.sum(axis=0) * multinomial_pairs(np.exp(L[:m]))
+    def second(self, S, P, R, m):
+        return -R.sum(axis=0) * multinomial_pairs(P[:m])
 
 
 class SoftmaxGate(GateSpec):
