@@ -269,8 +269,6 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         rows = Rows(select(X, self.columns_), y, weight, units, model.experts.response)
         return Likelihood(model, rows, _user_units(model, units))
 
-    # criteria -------------------------------------------------------------------------------------------------------
-
     @property
     def dof_(self):
         """Number of identified parameters."""
