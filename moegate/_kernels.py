@@ -9,6 +9,14 @@ from functools import lru_cache
 import numpy as np
 
 LOWEST = np.finfo(float).min  # keeps a column of -inf from becoming nan
+ASIDE = 2.0**-10  # the largest term is shifted to just below zero: exp of an exact zero is a slow special case
+
+
+def peaks(A):
+    """Largest term of each column, and a little more, (K, B) -> (B,)."""
+    top = np.maximum.reduce(A, axis=-2, initial=LOWEST)
+    top += ASIDE
+    return top
 
 
 def log_sum_exp(A):
@@ -19,39 +27,75 @@ def log_sum_exp(A):
         return np.log(np.add.reduce(E, axis=-2)) + top
 
 
-def responsibilities(A):
+def responsibilities(A, total=None):
     """Log-sum-exp over experts and the normalised exponentials, in place.
 
     Parameters
     ----------
     A : ndarray of shape (K, B)
         Log joint densities; overwritten by the responsibilities.
+    total : ndarray of shape (B,), optional
+        A common divisor of the joint densities.
 
     Returns
     -------
-    log_density : ndarray of shape (B,)
+    density, peak : ndarray of shape (B,)
+        The logarithm of the sum is log(density) + peak.
     resp : ndarray of shape (K, B)
         The array `A`, whose columns now sum to one.
     """
-    top = np.maximum.reduce(A, axis=-2, initial=LOWEST)
+    top = peaks(A)
     A -= top[..., None, :]
     np.exp(A, out=A)
-    total = np.add.reduce(A, axis=-2)
-    A *= (1.0 / total)[..., None, :]
-    np.log(total, out=total)
-    total += top
-    return total, A
+    density = np.add.reduce(A, axis=-2)
+    A *= (1.0 / density)[..., None, :]
+    if total is not None:
+        density /= total
+    return density, top, A
+
+
+def sum_of_logs(x):
+    """Sum of log(x) over the last axis, by one logarithm for 512 factors in [1/2, 1)."""
+    factors, exponents = np.frexp(x)
+    products = np.multiply.reduceat(factors, np.arange(0, x.shape[-1], 512), axis=-1)
+    return np.log(products).sum(axis=-1) + np.log(2.0) * exponents.sum(axis=-1)
+
+
+def softmax(S, m=None):
+    """Softmax over experts: its logarithm plus a common term, itself, and the exponential of that term.
+
+    Parameters
+    ----------
+    S : ndarray of shape (K, B)
+    m : int, optional
+        The scores from the m-th on are zero.
+
+    Returns
+    -------
+    L, P : ndarray of shape (K, B)
+        log P = L - log(total).
+    total : ndarray of shape (B,)
+    """
+    if m is not None and m < S.shape[-2]:
+        L, P = S, np.ones_like(S)
+        with np.errstate(over="ignore"):
+            np.exp(S[..., :m, :], out=P[..., :m, :])
+        total = np.add.reduce(P, axis=-2)
+        if not np.isfinite(total).all():
+            return softmax(S)
+    else:
+        L = S - peaks(S)[..., None, :]
+        P = np.exp(L)
+        total = np.add.reduce(P, axis=-2)
+    P *= (1.0 / total)[..., None, :]
+    return L, P, total
 
 
 def log_softmax(S):
-    """Log of the softmax over experts, and the softmax, (K, B) -> (K, B) twice."""
-    top = np.maximum.reduce(S, axis=-2, initial=LOWEST)
-    L = S - top[..., None, :]
-    P = np.exp(L)
-    total = np.add.reduce(P, axis=-2)
-    P *= (1.0 / total)[..., None, :]
+    """Log of the softmax over experts, (K, B) -> (K, B)."""
+    L, _, total = softmax(S)
     L -= np.log(total)[..., None, :]
-    return L, P
+    return L
 
 
 def n_pairs(m):

@@ -88,7 +88,10 @@ def _gate_information(model, sums):
 
 
 def _expert_score(model, coef, sums):
-    linear = _expert_part(model, sums["experts"]).reshape(coef.shape)
+    if "experts" in sums:
+        linear = _expert_part(model, sums["experts"]).reshape(coef.shape)
+    else:
+        linear = -(_grams(model, sums) @ coef[..., None])[..., 0]
     return linear + sums["mass"][..., None] * model.experts.constant_score(coef)
 
 

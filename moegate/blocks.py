@@ -11,7 +11,7 @@ import numpy as np
 
 from ._kernels import products, unpack_grams
 
-BLOCK_SIZE = 8192
+BLOCK_SIZE = 16384
 CACHE_BYTES = 64e6
 QUANTUM = 2.0**-20  # of scaled values: what rounding may change must not change a random choice
 

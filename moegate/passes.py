@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels import n_pairs, pairs_of, responsibilities
+from ._kernels import n_pairs, pairs_of, responsibilities, sum_of_logs
 
 
 class Sums(dict):
@@ -43,25 +43,30 @@ class State(NamedTuple):
     S: np.ndarray  # scores (K, B)
     P: np.ndarray  # gate probabilities (K, B)
     eta: np.ndarray  # predictors (K, c, B)
-    log_density: np.ndarray  # (B,)
+    density: np.ndarray  # (B,), relative to the peak
+    peak: np.ndarray  # (B,)
     R: np.ndarray  # responsibilities (K, B)
+
+    @property
+    def log_density(self):
+        """Log density of each row, (B,)."""
+        return np.log(self.density) + self.peak
 
 
 def e_step(model, theta, block):
     """Log-densities and responsibilities of one block, with what made them."""
     gate, experts = model.split(theta)
     S = model.gate.scores(gate, block.design(model.gate_rows), model.n_experts)
-    L, P = model.gate.link.both(S)
+    L, P, total = model.gate.link.parts(S, gate.shape[-2])
     eta = model.predictors(experts, block)
     joint = model.experts.log_prob(experts, eta, block.y)
     joint += L
-    log_density, R = responsibilities(joint)
-    return State(gate, experts, S, P, eta, log_density, R)
+    return State(gate, experts, S, P, eta, *responsibilities(joint, total))
 
 
 def _value(state, block):
     if block.weight is None:
-        return state.log_density.sum(axis=-1)
+        return sum_of_logs(state.density) + state.peak.sum(axis=-1)
     return (state.log_density[..., None, :] @ block.weight)[..., 0]
 
 
@@ -73,7 +78,14 @@ def value(model, theta, block):
 def score(model, theta, block):
     """Log-likelihood and the score's sums."""
     state = e_step(model, theta, block)
-    return _score(model, state, block)[0]
+    out = _score(model, state, block, *_residuals(model, state, block))
+    G = block.weigh(_pull(model, state))
+    out["gate"] = G @ block.V.T if model.gate.scores.linear else _times_features(G, _features(model, state, block))
+    return out
+
+
+def _pull(model, state):
+    return model.gate.link.pull(state.S, state.P, state.R, state.gate.shape[-2])
 
 
 def _residuals(model, state, block):
@@ -84,31 +96,37 @@ def _residuals(model, state, block):
     return u.reshape(shape), (u * state.R[..., None, :]).reshape(shape)
 
 
-def _score(model, state, block):
-    m = state.gate.shape[-2]
-    u, Ru = _residuals(model, state, block)
-    G = block.weigh(model.gate.link.pull(state.S, state.P, state.R, m))
-    weighted = Ru if block.weight is None else Ru * block.weight
+def _score(model, state, block, u=None, Ru=None):
+    """Sums of the score without the gate's; without residuals those of the experts are left to the Grams."""
     mass = state.R.sum(axis=-1) if block.weight is None else state.R @ block.weight
-    out = Sums(value=_value(state, block), mass=mass, experts=weighted @ block.V.T)
-    F = None if model.gate.scores.linear else _features(model, state, block)
-    out["gate"] = G @ block.V.T if F is None else (F @ G[:, :, None])[:, :, 0]
-    return out, G, F, u, Ru
+    out = Sums(value=_value(state, block), mass=mass)
+    if Ru is not None:
+        out["experts"] = (Ru if block.weight is None else Ru * block.weight) @ block.V.T
+    return out
 
 
 def _features(model, state, block):
     return model.gate.scores.features(state.gate, block.design(model.gate_rows))
 
 
+def _times_features(G, F):
+    return (F @ G[:, :, None])[:, :, 0]
+
+
 def em(model, theta, block):
     """Score sums and the complete-data information: what an EM step needs."""
-    return _expansion(model, e_step(model, theta, block), block, _information_weights)
+    return _information(model, e_step(model, theta, block), block)
 
 
 def complete(model, theta, block_and_resp):
     """The same with given responsibilities (K, B): what an M-step on them needs."""
     block, R = block_and_resp
-    return _expansion(model, e_step(model, theta, block)._replace(R=R), block, _information_weights)
+    return _information(model, e_step(model, theta, block)._replace(R=R), block)
+
+
+def _information(model, state, block):
+    residuals = () if model.experts.quadratic else _residuals(model, state, block)
+    return _expansion(model, state, block, residuals)
 
 
 def counts(model, theta, block):
@@ -119,10 +137,12 @@ def counts(model, theta, block):
 
 def hessian(model, theta, block):
     """The same and the sums of the observed Hessian."""
-    return _expansion(model, e_step(model, theta, block), block, _information_weights, _observed_weights)
+    state = e_step(model, theta, block)
+    residuals = _residuals(model, state, block)
+    return _expansion(model, state, block, residuals, observed=True)
 
 
-def _information_weights(model, state, u, Ru):
+def _information_weights(model, state):
     m = state.gate.shape[-2]
     kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
     *stack, K, pairs, B = kappa.shape
@@ -168,16 +188,22 @@ def _half_weights(R, Ru, owner):
 PLAIN = ("coupling", "half")
 
 
-def _expansion(model, state, block, *makers):
-    out, G, F, u, Ru = _score(model, state, block)
-    named = dict(pair for make in makers for pair in make(model, state, u, Ru))
+def _expansion(model, state, block, residuals, observed=False):
+    out = _score(model, state, block, *residuals)
+    named = dict(_information_weights(model, state))
+    if observed:
+        named.update(_observed_weights(model, state, *residuals))
     sums = {name: block.weigh(named.pop(name)) for name in PLAIN if name in named}
     if "half" in sums:
         out["half"] = _times(sums["half"], block.V)
         out["spread"] = np.diag(out["mass"]) - block.weigh(state.R.copy()) @ state.R.T
-    if F is not None:
-        _featured_gate(model, state, block, out, G, F, named, sums)
+    if model.gate.scores.linear:
+        named["gate"] = _pull(model, state)
+    else:
+        _featured_gate(model, state, block, out, named, sums)
     _linear_part(block, out, named, sums)
+    if model.gate.scores.linear:
+        out["gate"] = out["gate"][..., model.n_columns, :]  # products with the ones
     return out
 
 
@@ -197,10 +223,11 @@ def _linear_part(block, out, named, sums):
         out["coupling"] = _times(sums["coupling"], block.V)
 
 
-def _featured_gate(model, state, block, out, G, F, named, sums):
-    """Grams of a gate whose features are not design rows: one product for each pair of scores."""
-    m = len(state.gate)
+def _featured_gate(model, state, block, out, named, sums):
+    """Score and Grams of a gate whose features are not design rows: one product for each pair of scores."""
+    m, F, G = len(state.gate), _features(model, state, block), block.weigh(_pull(model, state))
     i, j = pairs_of(m)
+    out["gate"] = _times_features(G, F)
     for name in ("gate_information", "observed"):
         if name in named:
             out[name] = np.stack([(w * F[a]) @ F[b].T for w, a, b in zip(block.weigh(named.pop(name)), i, j)])
@@ -215,9 +242,7 @@ def _featured_gate(model, state, block, out, G, F, named, sums):
 def score_rows(model, theta, block):
     """Score of each row by all coefficients, (gate m w + experts K P, B)."""
     state = e_step(model, theta, block)
-    m, B = len(state.gate), state.R.shape[1]
-    G = model.gate.link.pull(state.S, state.P, state.R, m)
-    F = _features(model, state, block)
+    B, G, F = state.R.shape[1], _pull(model, state), _features(model, state, block)
     u, Ru = _residuals(model, state, block)
     V = block.V[list(model.predictor_rows)]
     experts = (Ru[:, None] * V).reshape(model.n_experts, -1, B)

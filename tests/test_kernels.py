@@ -37,13 +37,34 @@ def columns(K, scale, B=200):
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 50.0, 1e4])
 def test_log_sum_exp_and_responsibilities_equal_scipy(K, scale):
     A = columns(K, scale)
-    log_density, resp = kernels.responsibilities(A.copy())
+    density, peak, resp = kernels.responsibilities(A.copy())
+    log_density = np.log(density) + peak
     for value in (kernels.log_sum_exp(A), log_density):
         np.testing.assert_allclose(value, logsumexp(A, axis=0), rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(resp, softmax(A, axis=0), rtol=1e-12, atol=1e-300)
-    L, P = kernels.log_softmax(A)
-    np.testing.assert_allclose(L, A - logsumexp(A, axis=0), rtol=1e-12, atol=1e-11)
+    L, P, total = kernels.softmax(A)
+    for value in (kernels.log_softmax(A), L - np.log(total)):
+        np.testing.assert_allclose(value, A - logsumexp(A, axis=0), rtol=1e-12, atol=1e-11)
     np.testing.assert_allclose(P, np.exp(A - logsumexp(A, axis=0)), rtol=1e-10, atol=1e-200)
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0, 1e4])
+@pytest.mark.parametrize("m", [0, 1, 3])
+def test_softmax_with_pinned_scores(m, scale):
+    S = columns(4, scale)
+    S[m:] = 0.0
+    L, P, total = kernels.softmax(S, m)
+    np.testing.assert_allclose(P, softmax(S, axis=0), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(L - np.log(total), S - logsumexp(S, axis=0), rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 5000])
+def test_sum_of_logs(size):
+    x = np.exp(np.random.default_rng(size).uniform(-700, 700, (2, size)))
+    np.testing.assert_allclose(kernels.sum_of_logs(x), np.log(x).sum(axis=-1), rtol=1e-13, atol=1e-9)
+    x[0, size // 2] = 0.0
+    with np.errstate(divide="ignore"):
+        assert kernels.sum_of_logs(x)[0] == -np.inf
 
 
 @pytest.mark.parametrize("name", EXTREMES)
@@ -51,7 +72,8 @@ def test_extremes_equal_mpmath(name):
     value, shares = exact(EXTREMES[name])
     A = np.array(EXTREMES[name])[:, None]
     np.testing.assert_allclose(kernels.log_sum_exp(A), value, rtol=1e-15, atol=1e-16)
-    log_density, resp = kernels.responsibilities(A.copy())
+    density, peak, resp = kernels.responsibilities(A.copy())
+    log_density = np.log(density) + peak
     np.testing.assert_allclose(log_density, value, rtol=1e-15, atol=1e-16)
     np.testing.assert_allclose(resp[:, 0], shares, rtol=1e-14, atol=5e-324)
 
@@ -69,7 +91,7 @@ def test_one_column_does_not_disturb_another():
 @pytest.mark.parametrize("K", SIZES)
 def test_responsibilities_are_shares_and_overwrite(K):
     A = columns(K, 20.0)
-    _, resp = kernels.responsibilities(A)
+    resp = kernels.responsibilities(A)[-1]
     assert resp is A
     assert np.all(resp >= 0)
     np.testing.assert_allclose(resp.sum(axis=0), 1, rtol=0, atol=4e-16)

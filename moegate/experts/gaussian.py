@@ -39,6 +39,7 @@ class Gaussian:
 
     response = True  # the response is a row of the design
     n_channels = 1  # linear predictors of one expert
+    quadratic = True  # log f is -eta^2 / 2 and a constant: the complete-data score follows from the Grams
     discrete = False
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
 

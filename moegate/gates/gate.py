@@ -78,10 +78,13 @@ class Link:
         """Log-probabilities (K, B) from scores (K, B)."""
         raise NotImplementedError
 
-    def both(self, S):
-        """Log-probabilities and probabilities P, (K, B) each."""
+    def parts(self, S, m):
+        """L and the probabilities P, (K, B) each, with log P = L - log(total); total (B,), or None for one.
+
+        The scores from the m-th on are pinned at zero.
+        """
         L = self(S)
-        return L, np.exp(L)
+        return L, np.exp(L), None
 
     def jac(self, S, P, m):
         """Derivatives of each log-probability by the first m scores, (K, m, B)."""
@@ -112,7 +115,7 @@ class Link:
     def second(self, S, P, R, m):
         """sum_k R_k d2L_k / ds_i ds_j by pairs, by central differences of `pull` unless written out."""
         i, j = pairs_of(m)
-        D = score_differences(lambda s: self.pull(s, self.both(s)[1], R, m), S, m)
+        D = score_differences(lambda s: self.pull(s, self.parts(s, m)[1], R, m), S, m)
         return (D[i, j] + D[j, i]) / 2
 
 

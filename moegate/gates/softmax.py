@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels import log_softmax, multinomial_pairs
+from .._kernels import log_softmax, multinomial_pairs, softmax
 from .gate import Gate, GateSpec, Link, Scores
 
 
@@ -61,10 +61,10 @@ class Softmax(Link):
     stacked = True
 
     def __call__(self, S):
-        return log_softmax(S)[0]
-
-    def both(self, S):
         return log_softmax(S)
+
+    def parts(self, S, m):
+        return softmax(S, m)
 
     def jac(self, S, P, m):
         return np.eye(len(P))[:, :m, None] - P[:m]
