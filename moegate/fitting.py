@@ -102,8 +102,10 @@ def degenerate_experts(likelihood, theta):
 
 def begin(likelihood, sample, origin, chunk):
     """The first EM steps from the responsibilities of some starts, together."""
-    resps = np.stack([start.responsibilities(sample, likelihood.model.n_experts) for start in chunk])
-    ends = EM(max_iter=STEPS, tol=1e-3).run_all(likelihood, likelihood.m_steps(origin, resps))
+    model, x = likelihood.model, sample.x * likelihood.rows.units.scale + likelihood.rows.units.center
+    resps = [model.gate.scores.arrange(x, start.responsibilities(sample, model.n_experts)) for start in chunk]
+    origins = np.stack([model.begin(origin, x, resp * sample.weight[:, None]) for resp in resps])
+    ends = EM(max_iter=STEPS, tol=1e-3).run_all(likelihood, likelihood.m_steps(origins, np.stack(resps)))
     return [
         _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
         for start, theta, value, history in zip(chunk, *ends, strict=True)

@@ -1,5 +1,6 @@
 """The log-likelihood of a model on data, a function of one flat vector: all that solvers and inference see."""
 
+from dataclasses import replace
 from functools import partial, reduce
 from operator import add
 
@@ -51,6 +52,10 @@ class Likelihood:
     def on(self, rows):
         """The same likelihood on other rows."""
         return Likelihood(self.model, rows, self.transform, self.mapper)
+
+    @property
+    def _data(self):
+        return self.rows, self.transform, self.mapper
 
     # passes ---------------------------------------------------------------------------------------------------------
 
@@ -191,11 +196,16 @@ class Likelihood:
         full, sums = self._pass(passes.complete, theta, self.rows.paired(resp))
         return theta if sums is None else self._following(theta, full, sums)
 
-    def m_steps(self, theta, resps):
-        """`m_step` from theta on each of the responsibilities (S, n, K), (S, p)."""
+    def m_steps(self, thetas, resps):
+        """`m_step` from each row of thetas (S, p) on its own responsibilities (S, n, K), (S, p)."""
         if not self.stacked:
-            return np.array([self.m_step(theta, resp) for resp in resps])
-        return self._steps(passes.complete, np.tile(theta, (len(resps), 1)), self.rows.paired(resps))[1]
+            return np.array([self.m_step(*pair) for pair in zip(thetas, resps, strict=True)])
+        return self._steps(passes.complete, thetas, self.rows.paired(resps))[1]
+
+    def path(self):
+        """Likelihoods ending in this one, for a solver that continues from an easier gate."""
+        gates = self.model.gate.path(self.model.n_experts)
+        return [Likelihood(replace(self.model, gate=gate), *self._data) for gate in gates[:-1]] + [self]
 
     def expert_rows(self, theta):
         """Number of rows that each expert accounts for, (K,): the sums of responsibilities without the weights."""

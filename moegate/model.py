@@ -110,6 +110,19 @@ class MixtureOfExperts:
         """theta from the two coefficient arrays."""
         return np.concatenate([gate[..., self.gate_free], experts.reshape(*experts.shape[:-2], -1)], axis=-1)
 
+    def begin(self, theta, x, resp):
+        """theta with the gate from which a start's first M-step begins.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+        x : ndarray of shape (n, d)
+            In user units.
+        resp : ndarray of shape (n, K)
+            Responsibilities, times the row weights.
+        """
+        return self.join(self.gate.scores.begin(x[:, list(self.gate_rows[:-1])], resp), self.split(theta)[1])
+
     def initial(self, units):
         """A plain admissible theta in scaled units: an even gate, experts with zero coefficients."""
         gate = self.gate.scores.initial(self.n_experts, units.center[list(self.gate_rows[:-1])])
@@ -252,7 +265,8 @@ class MixtureOfExperts:
     def canonical_order(self, theta, block):
         """Experts by falling gate probability at the first row of a block, ties by the experts' means there."""
         mass = np.exp(self.log_gate(theta, block))[:, 0]
-        return np.lexsort((self.expert_means(theta, block)[:, 0], -np.round(mass, 9)))
+        order = np.lexsort((self.expert_means(theta, block)[:, 0], -np.round(mass, 9)))
+        return self.gate.scores.order(order, self.n_experts)
 
     def permute(self, theta, order):
         """The same model with its experts in another order."""

@@ -110,7 +110,7 @@ def _features(model, state, block):
 
 
 def _times_features(G, F):
-    return (F @ G[:, :, None])[:, :, 0]
+    return (F @ G[..., None])[..., 0]
 
 
 def em(model, theta, block):
@@ -225,12 +225,14 @@ def _linear_part(block, out, named, sums):
 
 def _featured_gate(model, state, block, out, named, sums):
     """Score and Grams of a gate whose features are not design rows: one product for each pair of scores."""
-    m, F, G = len(state.gate), _features(model, state, block), block.weigh(_pull(model, state))
+    m, F, G = state.gate.shape[-2], _features(model, state, block), block.weigh(_pull(model, state))
     i, j = pairs_of(m)
     out["gate"] = _times_features(G, F)
     for name in ("gate_information", "observed"):
         if name in named:
-            out[name] = np.stack([(w * F[a]) @ F[b].T for w, a, b in zip(block.weigh(named.pop(name)), i, j)])
+            weights = np.moveaxis(block.weigh(named.pop(name)), -2, 0)[..., None, :]
+            grams = [(w * F[..., a, :, :]) @ np.swapaxes(F[..., b, :, :], -2, -1) for w, a, b in zip(weights, i, j)]
+            out[name] = np.stack(grams, axis=-3) if grams else np.zeros((*F.shape[:-3], 0, *F.shape[-2:-1] * 2))
     if "coupling" in sums:
         cross = block.weigh(named.pop("cross")).reshape(m, -1, G.shape[-1])
         out["cross"] = np.einsum("jab,jwb,qb->jawq", cross, F, block.V, optimize=True)

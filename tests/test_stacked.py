@@ -65,8 +65,9 @@ def test_m_steps_are_m_steps(weighted, size):
     target = likelihood(3, "some", weighted, size)
     origin, resps = pooled(target), np.random.default_rng(0).dirichlet(np.full(3, 0.3), (5, 150))
     expected = np.array([target.m_step(origin, resp) for resp in resps])
-    np.testing.assert_array_equal(target.m_steps(origin, resps), expected)
-    np.testing.assert_array_equal(target.m_steps(-origin, resps), np.tile(-origin, (5, 1)))
+    origins = np.tile(origin, (5, 1))
+    np.testing.assert_array_equal(target.m_steps(origins, resps), expected)
+    np.testing.assert_array_equal(target.m_steps(-origins, resps), -origins)
 
 
 @pytest.mark.parametrize("solver", [EM(12, 1e-3), EM(60, 0.05), EM(12, -np.inf), EM(0, 0.0), SQUAREM(6, 1e-3)])
@@ -170,8 +171,8 @@ def test_a_component_that_does_not_stack_takes_turns():
     thetas, resps = points(target), np.random.default_rng(0).dirichlet(np.ones(3), (4, 150))
     for got, expected in zip(target.em_steps(thetas), stacked.em_steps(thetas), strict=True):
         np.testing.assert_array_equal(got, expected)
-    origin = pooled(target)
-    np.testing.assert_array_equal(target.m_steps(origin, resps), stacked.m_steps(origin, resps))
+    origins = np.tile(pooled(target), (4, 1))
+    np.testing.assert_array_equal(target.m_steps(origins, resps), stacked.m_steps(origins, resps))
 
 
 def test_a_transform_takes_turns():

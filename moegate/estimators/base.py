@@ -132,8 +132,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     def _build_model(self, data):
         names = getattr(self, "feature_names_in_", None)
+        gate = options.check_gate(self.gate).build(self.n_experts)
         return MixtureOfExperts(
-            gate=options.check_gate(self.gate).build(self.n_experts),
+            gate=gate.calibrated(data.rows.units.scale[list(data.gate_columns)]),
             experts=self._expert_family(data),
             n_experts=int(self.n_experts),
             n_columns=len(data.used),

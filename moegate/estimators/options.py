@@ -6,7 +6,7 @@ import numpy as np
 
 from ..experts import EXPERTS
 from ..fitting import automatic_solver
-from ..gates import GATES, GateSpec
+from ..gates import GATES, Gate, GateSpec
 from ..initialization import KINDS
 from ..solvers import SOLVERS
 
@@ -33,9 +33,12 @@ def check_gate(gate):
     """A gate specification from a name or an object."""
     if isinstance(gate, str) and gate in GATES:
         return GATES[gate]()
-    if isinstance(gate, GateSpec):
+    if isinstance(gate, GateSpec | Gate):
         return gate
-    raise ValueError(f"gate expects one of {sorted(GATES)} or a gate such as SoftmaxGate(), got {gate!r}.")
+    raise ValueError(
+        f"gate expects one of {sorted(GATES)}, a gate such as SoftmaxGate(), or a composition Gate(scores, link), "
+        f"got {gate!r}."
+    )
 
 
 def check_experts(experts, allowed=tuple(EXPERTS)):

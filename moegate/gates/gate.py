@@ -5,10 +5,11 @@ gate only for the methods of `Gate`; a new piece needs `Scores.__call__` and `fe
 and inherits the rest.
 
 Shapes: K experts, m scores that carry parameters (m = K, or K - 1 where the last score is the reference), w
-parameters of one score, B rows. Pairs are i <= j, listed on the first axis.
+parameters of one score, B rows. Pairs are i <= j, listed on one axis. What an EM step needs (scores, features, `parts`,
+`pull`, `information`) takes further axes in front where `stacked` says so: a stack of parameter vectors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -22,6 +23,7 @@ class Scores:
     stacked = False  # takes coefficients with further axes in front, (S, m, w)
     linear = False  # the features are the design rows themselves
     invariant = False  # affine maps of x are absorbed by the parameters
+    reference = False  # the last score is pinned: a common translation of all scores must change nothing
 
     def n_scores(self, K):
         """Number m of scores that carry parameters."""
@@ -47,9 +49,33 @@ class Scores:
         """Parameters of the same scores with the experts in another order."""
         return coef[list(order)]
 
+    def calibrated(self, scale):
+        """The same scores with constants that fit the spread of the columns, (d,), in user units."""
+        return self
+
     def initial(self, K, center):
-        """Parameters from which a start's first M-step begins: an even gate; `center` of the columns in user units."""
+        """Parameters of an even gate, or nearly; `center` of the columns in user units."""
         return np.zeros(self.free(K, len(center) + 1).shape)
+
+    def begin(self, x, resp):
+        """Parameters (m, w) from which a start's first M-step begins.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, d)
+            Columns of the gate in user units.
+        resp : ndarray of shape (n, K)
+            Responsibilities of the start, times the row weights.
+        """
+        return self.initial(resp.shape[1], np.mean(x, axis=0))
+
+    def arrange(self, x, resp):
+        """Responsibilities of a start with their columns in an order that suits the gate."""
+        return resp
+
+    def order(self, wanted, K):
+        """The order of experts next to the one wanted among those that `permute` can take."""
+        return list(wanted)
 
     def features(self, coef, design):
         """Derivative of each score by its own parameters: (m, w, B)."""
@@ -72,7 +98,8 @@ class Link:
     """Log-probabilities of the experts from the scores; the base class derives everything from `jac`."""
 
     smooth = True
-    stacked = False  # takes scores with further axes in front, (S, K, B)
+    stacked = True  # takes scores with further axes in front, (S, K, B)
+    translates = True  # a common translation of all scores changes nothing
 
     def __call__(self, S):
         """Log-probabilities (K, B) from scores (K, B)."""
@@ -92,12 +119,12 @@ class Link:
 
     def pull(self, S, P, R, m):
         """Score in the space of scores: sum_k R_k dL_k / ds_j, (m, B)."""
-        return np.einsum("kb,kjb->jb", R, self.jac(S, P, m))
+        return np.einsum("...kb,...kjb->...jb", R, self.jac(S, P, m))
 
     def information(self, S, P, m):
         """Fisher information in the space of scores, sum_k pi_k J_ki J_kj by pairs."""
         J = self.jac(S, P, m)
-        return pair_sums(P[:, None] * J, J)
+        return pair_sums(P[..., None, :] * J, J)
 
     def coupling(self, S, P, R, m):
         """Derivative of the responsibilities by the scores: R_k (J_kj - g_j), (m, K, B)."""
@@ -112,6 +139,16 @@ class Link:
         C = np.moveaxis(self.coupling(S, P, R, m), 0, 1)
         return self.second(S, P, R, m) + pair_sums(C, self.jac(S, P, m))
 
+    def missing(self, scores):
+        """What the scores lack for this link, in words; None where they fit."""
+        if scores.reference and not self.translates:
+            return "one free score per expert: a common translation of its scores matters (use reference=False)"
+        return None
+
+    def path(self, K):
+        """Links ending in this one, for a solver that continues from an easier one."""
+        return (self,)
+
     def second(self, S, P, R, m):
         """sum_k R_k d2L_k / ds_i ds_j by pairs, by central differences of `pull` unless written out."""
         i, j = pairs_of(m)
@@ -121,9 +158,10 @@ class Link:
 
 def pair_sums(A, B):
     """sum_k A_ki B_kj by pairs i <= j, (K, m, B) twice -> (m (m + 1) / 2, B)."""
-    m, out, at = A.shape[1], np.empty((n_pairs(A.shape[1]), A.shape[2])), 0
+    *stack, _, m, rows = A.shape
+    out, at = np.empty((*stack, n_pairs(m), rows)), 0
     for i in range(m):
-        np.einsum("kb,kjb->jb", A[:, i], B[:, i:], out=out[at : at + m - i])
+        np.einsum("...kb,...kjb->...jb", A[..., i, :], B[..., i:, :], out=out[..., at : at + m - i, :])
         at += m - i
     return out
 
@@ -152,7 +190,7 @@ def score_differences(function, S, m, step=6e-6):
 
 @dataclass(frozen=True)
 class Gate:
-    """log pi_k(x) = link(scores(x)): what the model and the Likelihood use.
+    """log pi_k(x) = link(scores(x)): what the model and the Likelihood use, and what `gate=` takes as a composition.
 
     Parameters
     ----------
@@ -168,6 +206,19 @@ class Gate:
 
     scores: Scores
     link: Link
+
+    def build(self, n_experts):
+        """The gate itself, checked: what a specification's `build` returns."""
+        lack = self.link.missing(self.scores)
+        if lack:
+            raise ValueError(
+                f"gate cannot compose {type(self.scores).__name__} with {type(self.link).__name__}, which needs {lack}."
+            )
+        return self
+
+    def calibrated(self, scale):
+        """The same gate for columns of the given spread, (d,), in user units."""
+        return replace(self, scores=self.scores.calibrated(scale))
 
     @property
     def smooth(self):
@@ -204,9 +255,9 @@ class Gate:
         """The same gate with its experts in another order."""
         return self.scores.permute(coef, order, K)
 
-    def path(self):
+    def path(self, K):
         """Gates ending in this one, for a solver that continues from an easier gate."""
-        return (self,)
+        return tuple(replace(self, link=link) for link in self.link.path(K))
 
 
 class GateSpec(BaseEstimator):

@@ -58,8 +58,6 @@ class Affine(Scores):
 class Softmax(Link):
     """log pi = s - log sum exp(s); every derivative has a closed form."""
 
-    stacked = True
-
     def __call__(self, S):
         return log_softmax(S)
 
