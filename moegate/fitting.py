@@ -6,11 +6,14 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .initialization import Sample, starts
-from .solvers import EM, LBFGS, Newton
+from .solvers import EM, LBFGS, Continuation, Newton
 
 # The funnel from starts to finished runs: at each stage the best runs go on, in multiples of n_init.
 STARTS, STEPS = 15, 12  # starts, and their EM steps
 CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
+PATHS = (
+    3  # of n_init, the share climbed where a gate has a path: it is long, and leads to the same end from many starts
+)
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
 STACKED_ROWS = 30_000  # rows times starts whose EM steps are made together
@@ -72,7 +75,9 @@ class Run:
 
 
 def automatic_solver(likelihood, max_iter, tol):
-    """Newton up to some hundred parameters, quasi-Newton above."""
+    """A continuation where the gate has a path; else Newton up to some hundred parameters, quasi-Newton above."""
+    if len(likelihood.path()) > 1:
+        return Continuation(max_iter=max_iter, tol=tol)
     return (Newton if likelihood.n_params <= NEWTON_LIMIT else LBFGS)(max_iter=max_iter, tol=tol)
 
 
@@ -181,10 +186,14 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     small = _subsampled(likelihood, SUBSAMPLE)
     parallel = Parallel(n_jobs=n_jobs)
     tiny = _subsampled(small, START_ROWS)
-    short, middle = _funnel(parallel, tiny, solver, starts(init, STARTS * n_init, entropy), n_init)
-    chosen = _different(tiny, middle, n_init, NEARLY_FINISHED)
+    easy = tiny.path()[0]
+    short, middle = _funnel(parallel, easy, solver, starts(init, STARTS * n_init, entropy), n_init)
+    if easy is tiny:
+        chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
+    else:
+        chosen = _different(easy, middle, -(-n_init // PATHS), UNFINISHED, fill=False)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
-    waiting = _overtaking(long, _waiting(chosen, middle, short))
+    waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
     while waiting:  # spikes on their way had displaced them
         long = _best_first(long + _climb_all(parallel, small, solver, waiting[:n_init], "long", tasks))
         waiting = _overtaking(long, waiting[n_init:])
@@ -224,8 +233,8 @@ def _overtaking(ends, waiting):
     return [run for run in waiting if not sound or (run.n_rows == sound[0].n_rows and run.loglik > reached)]
 
 
-def _different(likelihood, runs, n, distance):
-    """The best n runs whose densities differ; the next best where there are fewer.
+def _different(likelihood, runs, n, distance, fill=True):
+    """The best n runs whose densities differ; where there are fewer, `fill` adds the next best.
 
     Two runs differ when their log densities differ by more than `distance` in the mean over rows: unfinished runs on
     the way to the same maximum have different log-likelihoods, but much the same density.
@@ -238,7 +247,7 @@ def _different(likelihood, runs, n, distance):
             densities.append(density)
         if len(chosen) == n:
             return chosen
-    picked = {id(run) for run in chosen}
+    picked = {id(run) for run in (chosen if fill else runs)}
     return chosen + [run for run in runs if id(run) not in picked][: n - len(chosen)]
 
 

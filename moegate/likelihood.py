@@ -118,6 +118,14 @@ class Likelihood:
         sums = self._pass(passes.value, theta)[1]
         return -np.inf if sums is None else sums["value"]
 
+    def values(self, thetas):
+        """`value` of each row of thetas (S, p), (S,)."""
+        if not self.stacked:
+            return np.array([self.value(theta) for theta in thetas])
+        values, at = np.full(len(thetas), -np.inf), np.flatnonzero(self._admissible(thetas))
+        values[at] = self._sum(passes.value, thetas[at], None)["value"] if at.size else []
+        return np.where(np.isfinite(values), values, -np.inf)
+
     def value_and_score(self, theta):
         """Log-likelihood and its gradient (p,) by Fisher's identity."""
         full, sums = self._pass(passes.score, theta)
@@ -202,6 +210,11 @@ class Likelihood:
             return np.array([self.m_step(*pair) for pair in zip(thetas, resps, strict=True)])
         return self._steps(passes.complete, thetas, self.rows.paired(resps))[1]
 
+    def unsmoothed(self):
+        """The likelihood without what smooths the kinks of the gate's scores."""
+        gate = self.model.gate.exact()
+        return self if gate == self.model.gate else Likelihood(replace(self.model, gate=gate), *self._data)
+
     def path(self):
         """Likelihoods ending in this one, for a solver that continues from an easier gate."""
         gates = self.model.gate.path(self.model.n_experts)
@@ -253,6 +266,12 @@ class Likelihood:
         """Whether the value has continuous second derivatives."""
         return self.model.gate.smooth
 
+    @property
+    def gate_arguments(self):
+        """Positions in theta of what moves the gate."""
+        n = self.model.n_gate
+        return np.arange(n) if self.transform is None else np.flatnonzero(self.transform[:n].any(axis=0))
+
     def flat(self, theta):
         """Orthonormal directions (p, f) that the model cannot see."""
         D, C = self.model.flat(self._full(theta)), self.transform
@@ -263,7 +282,7 @@ class Likelihood:
         return np.linalg.qr(vectors[values < 1e-9].T / size[:, None])[0]
 
     def receding(self, theta, information):
-        """Directions in which the gate diverges: where its information has vanished.
+        """Directions in which the gate diverges: where its information has vanished, but for those it cannot see.
 
         There a unit of the gate's parameters carries next to no information per row, and a step as long as they are
         carries less than one unit in all.
@@ -283,10 +302,12 @@ class Likelihood:
         """
         n = self.model.n_gate
         C = np.eye(n, self.n_params) if self.transform is None else self.transform[:n]
-        at = np.flatnonzero(C.any(axis=0))  # the arguments that move the gate
-        gate, back = C @ theta, np.linalg.pinv(C[:, at])
+        at = self.gate_arguments
+        flat = self.model.flat(self._full(theta))[:n]
+        seen = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
+        gate, back = seen.T @ (C @ theta), np.linalg.pinv(C[:, at]) @ seen
         values, vectors = np.linalg.eigh(back.T @ information[np.ix_(at, at)] @ back)
-        directions = np.zeros((self.n_params, n))
+        directions = np.zeros((self.n_params, len(values)))
         directions[at] = back @ vectors
         weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
         weak &= values < VANISHED * self.total_weight

@@ -268,6 +268,11 @@ class MixtureOfExperts:
         order = np.lexsort((self.expert_means(theta, block)[:, 0], -np.round(mass, 9)))
         return self.gate.scores.order(order, self.n_experts)
 
+    def gauged(self, theta):
+        """The same model, its gate in the gauge that is reported."""
+        gate, experts = self.split(theta)
+        return self.join(self.gate.gauge(gate), experts)
+
     def permute(self, theta, order):
         """The same model with its experts in another order."""
         gate, experts = self.split(theta)

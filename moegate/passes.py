@@ -231,10 +231,13 @@ def _featured_gate(model, state, block, out, named, sums):
     for name in ("gate_information", "observed"):
         if name in named:
             weights = np.moveaxis(block.weigh(named.pop(name)), -2, 0)[..., None, :]
-            grams = [(w * F[..., a, :, :]) @ np.swapaxes(F[..., b, :, :], -2, -1) for w, a, b in zip(weights, i, j)]
-            out[name] = np.stack(grams, axis=-3) if grams else np.zeros((*F.shape[:-3], 0, *F.shape[-2:-1] * 2))
+            out[name] = np.zeros((*F.shape[:-3], len(i), *F.shape[-2:-1] * 2))
+            for at, (w, a, b) in enumerate(zip(weights, i, j)):
+                if w.any():  # scores of different gates of a tree do not share information
+                    out[name][..., at, :, :] = (w * F[..., a, :, :]) @ np.swapaxes(F[..., b, :, :], -2, -1)
     if "coupling" in sums:
-        cross = block.weigh(named.pop("cross")).reshape(m, -1, G.shape[-1])
+        n = model.n_experts * model.experts.n_channels
+        cross = block.weigh(named.pop("cross")).reshape(m, n, G.shape[-1])
         out["cross"] = np.einsum("jab,jwb,qb->jawq", cross, F, block.V, optimize=True)
         out["coupling"] = sums.pop("coupling") @ np.swapaxes(F, 1, 2)
         curvature = model.gate.scores.curvature(state.gate, block.design(model.gate_rows), G)

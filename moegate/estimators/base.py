@@ -89,8 +89,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             Where the fit is not an interior maximum, an expert is degenerate, or a column is redundant.
         """
         with threadpool_limits(limits=1, user_api="blas"):
-            data = self._check(X, y, sample_weight)
-            likelihood = Likelihood(self._build_model(data), data.rows)
+            data, gate = self._check(X, y, sample_weight)
+            likelihood = Likelihood(self._build_model(data, gate), data.rows)
             tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
             solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
@@ -106,7 +106,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _check(self, X, y, sample_weight):
-        """Checked data; also checks the parameters and sets what scikit-learn learns from X."""
+        """Checked data and the gate; also checks the parameters and sets what scikit-learn learns from X."""
         K = options.check_count(self.n_experts, "n_experts")
         for name in ("n_init", "max_iter"):
             options.check_count(getattr(self, name), name)
@@ -114,7 +114,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         options.check_penalty(self.penalty)
         options.check_init(self.init)
         family = options.check_experts(self.experts, self._families)
-        options.check_gate(self.gate)
+        gate = options.check_gate(self.gate).build(K)
         X_in, (X, y) = X, self._check_X_y(X, y)
         weight = check_weight(sample_weight, len(X))
         seen = y if weight is None else y[weight > 0]
@@ -124,15 +124,14 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
                 f"n_experts={K} experts need at least as many rows, got n_samples={len(seen)}; lower n_experts."
             )
         names = getattr(self, "feature_names_in_", None)
-        gate, experts = (
+        columns = (
             resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument)
             for argument in ("gate_features", "expert_features")
         )
-        return TrainingData.make(X, y, weight, gate, experts, names, family.response)
+        return TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant), gate
 
-    def _build_model(self, data):
+    def _build_model(self, data, gate):
         names = getattr(self, "feature_names_in_", None)
-        gate = options.check_gate(self.gate).build(self.n_experts)
         return MixtureOfExperts(
             gate=gate.calibrated(data.rows.units.scale[list(data.gate_columns)]),
             experts=self._expert_family(data),
@@ -160,7 +159,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         """The run with its experts in canonical order."""
         model, units = likelihood.model, likelihood.rows.units
         at_mean = next(iter(Rows(units.center[None], np.zeros(1), None, units, model.experts.response)))
-        theta = model.permute(run.theta, model.canonical_order(run.theta, at_mean))
+        theta = model.gauged(model.permute(run.theta, model.canonical_order(run.theta, at_mean)))
         return replace(run, theta=theta, degenerate=degenerate_experts(likelihood, theta))
 
     def _learned(self, likelihood, data, run):
@@ -172,6 +171,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             "model_": model,
             "units_": units,
             "loglik_": float(run.loglik),
+            "exact_loglik_": float(likelihood.unsmoothed().value(run.theta)),
             "loglik_history_": run.history,
             "converged_": bool(run.converged),
             "n_iter_": len(run.history),
@@ -184,6 +184,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         named = model.unpack(theta)
         parts = {
             "gate_coef_": ("gate_coef", [data.used[c] for c in data.gate_columns]),
+            "gate_center_": ("gate_center", [data.used[c] for c in data.gate_columns]),
             "coef_": ("coef", [data.used[c] for c in data.expert_columns]),
         }
         out = {"columns_": data.used}
@@ -191,8 +192,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             if name in named:
                 out[attribute] = np.zeros((*named[name].shape[:-1], self.n_features_in_))
                 out[attribute][..., columns] = named[name]
-        plain = {"gate_intercept_": "gate_intercept", "intercept_": "intercept", "sigma_": "sigma"}
-        return out | {attribute: named[name] for attribute, name in plain.items() if name in named}
+        plain = ("gate_intercept", "gate_nodes", "intercept", "sigma")
+        return out | {f"{name}_": named[name] for name in plain if name in named}
 
     # evaluation at rows ---------------------------------------------------------------------------------------------
 

@@ -122,12 +122,17 @@ class TrainingData:
     kept: np.ndarray
 
     @classmethod
-    def make(cls, X, y, weight, gate, experts, names, response):
-        """From checked arrays and the columns of gate and experts; redundant columns are left out with a warning."""
+    def make(cls, X, y, weight, gate, experts, names, response, linear=True):
+        """From checked arrays and the columns of gate and experts; redundant columns are left out with a warning.
+
+        Unless the gate is `linear`, that is affine in the columns: then a combination of others is a column of its own.
+        """
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight = X[kept], y[kept], weight[kept]
         found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
+        if not linear:
+            found["gate"] = {column: of for column, of in found["gate"].items() if not of}
         experts, gate = (
             tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((experts, "experts"), (gate, "gate"))
         )

@@ -23,10 +23,15 @@ class Scores:
     stacked = False  # takes coefficients with further axes in front, (S, m, w)
     linear = False  # the features are the design rows themselves
     invariant = False  # affine maps of x are absorbed by the parameters
+    damping = 1e-9  # of an M-step, relative to the information: more where that is nearly singular far from the end
     reference = False  # the last score is pinned: a common translation of all scores must change nothing
 
     def n_scores(self, K):
         """Number m of scores that carry parameters."""
+        return K
+
+    def n_rows(self, K):
+        """Number of rows of the array of scores, the m first."""
         return K
 
     def free(self, K, q):
@@ -36,6 +41,10 @@ class Scores:
     def flat(self, coef):
         """Orthonormal directions (m, w, f) that the scores or the link cannot see, zero where parameters are pinned."""
         return np.zeros(coef.shape + (0,))
+
+    def gauge(self, coef):
+        """The parameters that stand for all that these scores cannot tell apart."""
+        return coef
 
     def move(self, coef, U):
         """Parameters after a linear change U of affine coefficients; the same where the scores see x in user units."""
@@ -51,6 +60,10 @@ class Scores:
 
     def calibrated(self, scale):
         """The same scores with constants that fit the spread of the columns, (d,), in user units."""
+        return self
+
+    def exact(self):
+        """The same scores without what smooths their kinks."""
         return self
 
     def initial(self, K, center):
@@ -99,6 +112,7 @@ class Link:
 
     smooth = True
     stacked = True  # takes scores with further axes in front, (S, K, B)
+    damping = 1e-9  # as that of scores; the larger counts
     translates = True  # a common translation of all scores changes nothing
 
     def __call__(self, S):
@@ -139,8 +153,18 @@ class Link:
         C = np.moveaxis(self.coupling(S, P, R, m), 0, 1)
         return self.second(S, P, R, m) + pair_sums(C, self.jac(S, P, m))
 
+    def flat(self, coef):
+        """Orthonormal directions (m, w, f) of the parameters that this link cannot see, whatever the scores."""
+        return np.zeros(coef.shape + (0,))
+
+    def gauge(self, coef):
+        """The parameters that stand for all that this link cannot tell apart."""
+        return coef
+
     def missing(self, scores):
         """What the scores lack for this link, in words; None where they fit."""
+        if scores.n_rows(2) != 2:
+            return "one score per expert"
         if scores.reference and not self.translates:
             return "one free score per expert: a common translation of its scores matters (use reference=False)"
         return None
@@ -228,6 +252,10 @@ class Gate:
     def stacked(self):
         return self.scores.stacked and self.link.stacked
 
+    def exact(self):
+        """The same gate without what smooths the kinks of its scores."""
+        return replace(self, scores=self.scores.exact())
+
     def log_prob(self, coef, design, K):
         """Log-probabilities of the experts, (K, B)."""
         return self.link(self.scores(coef, design, K))
@@ -244,12 +272,17 @@ class Gate:
         if not score.size:
             return score
         damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
-        np.einsum("...ii->...i", damped)[:] += 1e-9 * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + 1e-300
+        more = max(self.scores.damping, self.link.damping)
+        np.einsum("...ii->...i", damped)[:] += more * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + 1e-300
         return np.linalg.solve(damped, score[..., None])[..., 0]
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""
-        return self.scores.flat(coef)
+        return np.concatenate([self.scores.flat(coef), self.link.flat(coef)], axis=-1)
+
+    def gauge(self, coef):
+        """The parameters that are reported of all that the gate cannot tell apart."""
+        return self.link.gauge(self.scores.gauge(coef))
 
     def permute(self, coef, order, K):
         """The same gate with its experts in another order."""

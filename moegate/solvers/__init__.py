@@ -1,10 +1,11 @@
 """Solvers climb a Likelihood from a point; they know neither gates nor experts."""
 
+from .continuation import Continuation
 from .em import EM, SQUAREM
 from .lbfgs import LBFGS
 from .newton import Newton
 from .solution import Solution, certify
 
-SOLVERS = {"newton": Newton, "lbfgs": LBFGS, "em": EM, "squarem": SQUAREM}
+SOLVERS = {"newton": Newton, "lbfgs": LBFGS, "em": EM, "squarem": SQUAREM, "continuation": Continuation}
 
-__all__ = ["EM", "LBFGS", "SOLVERS", "SQUAREM", "Newton", "Solution", "certify"]
+__all__ = ["EM", "LBFGS", "SOLVERS", "SQUAREM", "Continuation", "Newton", "Solution", "certify"]

@@ -25,6 +25,8 @@ class Newton:
         Stop when the predicted remaining gain falls below, in log-likelihood units.
     warm_up : int
         EM steps before the first Newton step.
+    polished : bool
+        Whether the end is driven to rounding.
     monitor : callable, optional
         `monitor(theta, value)` after each iteration; a true answer stops the run.
 
@@ -36,6 +38,7 @@ class Newton:
     max_iter: int = 500
     tol: float = 1e-8
     warm_up: int = 5
+    polished: bool = True
     monitor: object = None
 
     def solve(self, likelihood, theta):
@@ -65,7 +68,7 @@ class Newton:
             history.append(climb.at.value)
             idle = idle + 1 if gain < max(1e-3 * self.tol, ROUNDING * abs(climb.at.value)) else 0
             watch(climb.theta, climb.at.value)
-        if not watch.stopped and climb.polish() | climb.recede(self.tol):
+        if self.polished and not watch.stopped and climb.polish() | climb.recede(self.tol):
             history.append(climb.at.value)
         certificate = certify(likelihood, climb.theta, self.tol, climb.at)
         return Solution(climb.theta, climb.at.value, np.array(history), certificate["kind"] != "none", certificate)

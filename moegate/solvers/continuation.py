@@ -1,0 +1,96 @@
+"""Continuation from an easier gate, and a climb over the jumps and kinks of a gate that is not smooth."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .newton import Newton
+from .solution import Watch
+
+STAGE_STEPS = 6  # Newton iterations at each stage of a path
+SIZES = 2.0 ** -np.arange(0, 24, 3)  # of trial moves, relative to a parameter's own size
+ROUNDS = 20  # of trial moves and Newton at most
+NOTHING = 0.01  # log-likelihood that a trial move must gain to go on
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Newton along the likelihood's path of gates; where the last one is not smooth, Newton and trial moves in turn.
+
+    A likelihood that jumps or has kinks where the gate selects other experts for a row has its maximum on such borders
+    as a rule, where no derivative vanishes. The path leads there through smooth neighbours; at its end many moves of
+    the gate alone are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood: the
+    certificate's kind is "border", or "interior" where the derivatives vanish too.
+
+    Parameters
+    ----------
+    max_iter : int
+        Newton iterations at the end of the path.
+    tol : float
+        Log-likelihood units.
+    warm_up : int
+        EM steps before Newton at the end of the path.
+    monitor : callable, optional
+        `monitor(theta, value)` after each iteration at the end of the path; a true answer stops the run.
+    """
+
+    max_iter: int = 500
+    tol: float = 1e-8
+    warm_up: int = 5
+    monitor: object = None
+
+    def solve(self, likelihood, theta):
+        """Climb from theta along the path.
+
+        Parameters
+        ----------
+        likelihood : Likelihood
+        theta : ndarray of shape (p,)
+
+        Returns
+        -------
+        Solution
+        """
+        step = Newton(max_iter=STAGE_STEPS, tol=1e-3, warm_up=0, polished=False)
+        for stage in likelihood.path()[:-1]:
+            if np.isfinite(stage.value(theta)):
+                theta = step.solve(stage, theta).theta
+        watch = Watch(self.monitor)
+        newton = Newton(max_iter=self.max_iter, tol=self.tol, warm_up=self.warm_up, monitor=watch)
+        solution = newton.solve(likelihood, theta)
+        return solution if likelihood.smooth else self._at_borders(likelihood, newton, solution, watch)
+
+    def _at_borders(self, likelihood, newton, solution, watch):
+        """Trial moves, and Newton after each that gains; the certificate says how it ended."""
+        rng, held = np.random.default_rng(0), False
+        for _ in range(min(ROUNDS, self.max_iter)):
+            theta, value = best_trial(likelihood, solution.theta, rng)
+            held = not value > solution.loglik + max(NOTHING, self.tol)
+            if held or watch.stopped:
+                break
+            further = newton.solve(likelihood, theta)
+            solution = replace(further, history=np.append(solution.history, further.history))
+        return _certified(solution, held)
+
+
+def _certified(solution, held):
+    """The solution whose certificate knows of borders."""
+    certificate = dict(solution.certificate, gate_diverged=False)
+    if not held or certificate["at_boundary"]:
+        certificate["kind"] = "none"
+    elif certificate["kind"] != "interior":
+        certificate["kind"] = "border"
+    return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
+
+
+def best_trial(likelihood, theta, rng):
+    """The best of many moves of the gate alone, along its parameters and in random directions."""
+    at = likelihood.gate_arguments
+    size = np.maximum(np.abs(theta[at]), 1.0)
+    directions = np.vstack([np.eye(len(at)), rng.standard_normal((len(at), len(at)))]) * size
+    steps = np.concatenate([SIZES, -SIZES])[:, None, None] * directions
+    thetas = np.tile(theta, (steps.shape[0] * steps.shape[1], 1))
+    thetas[:, at] += steps.reshape(-1, len(at))
+    values = likelihood.values(thetas)
+    best = np.argmax(values)
+    return thetas[best], values[best]
