@@ -1,10 +1,11 @@
-"""Draw the fitted gate of every kind side by side: `python docs/gallery.py` writes gates_1d.png and gates_2d.png here."""
+"""Draw the fitted gate of every kind side by side: `python docs/gallery.py` writes gates_1d.png and gates_2d.png."""
 
 import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Patch
 from threadpoolctl import threadpool_limits
 
 from moegate import (
@@ -22,6 +23,7 @@ from moegate import (
     TopKGate,
 )
 from moegate.plotting import GateDisplay
+from moegate.plotting._style import expert_color, expert_label
 
 HERE, N, K = Path(__file__).parent, 600, 3
 GATES = {
@@ -79,12 +81,18 @@ def panels(d):
         ax.set_title(f"{name}\nlog-likelihood {fit.loglik_:.1f}", fontsize="small")
     for ax in axes.flat[len(kinds) :]:
         ax.set_visible(False)
-    for ax in axes.flat:
+    for number, ax in enumerate(axes.flat):
         ax.label_outer()
+        if len(kinds) - columns <= number < len(kinds):
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("x0")
+    handles = [Patch(color=expert_color(k), label=expert_label(k)) for k in range(K)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=K, frameon=False, fontsize="small")
     return figure
 
 
 def main():
+    """Write both pictures."""
     warnings.simplefilter("ignore")
     with threadpool_limits(1):
         for d in (1, 2):

@@ -11,7 +11,7 @@ from moegate.fitting import pooled
 from moegate.solvers import EM, LBFGS, SOLVERS, Newton, certify
 from moegate.solvers.solution import Spectrum
 
-SECOND_ORDER = ("newton", "continuation")
+SECOND_ORDER = ["newton", "lbfgs", "continuation"]
 
 
 def coverage(truths, name, n, seed=0, weight=None, **model):

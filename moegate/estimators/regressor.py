@@ -22,19 +22,22 @@ class MoERegressor(RegressorMixin, MoEBase):
     ----------
     n_experts : int, default=2
         K.
-    gate : str or GateSpec, default="softmax"
-        pi(x).
+    gate : str, GateSpec or Gate, default="softmax"
+        pi(x): a name ("softmax", "top_k", "dense_to_sparse", "activation", "modified_softmax", "laplace", "sigmoid",
+        "cosine", "sparsemax", "gumbel", "hierarchical"), a specification such as `TopKGate(k=2)`, or a composition
+        `Gate(scores, link)`.
     experts : str, default="gaussian"
         Family of f_k.
-    solver : {"auto", "newton", "lbfgs", "em", "squarem"} or object, default="auto"
-        "auto" is "newton" up to 500 parameters, "lbfgs" above.
+    solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
+        "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
+        "newton" up to 500 parameters and "lbfgs" above.
     penalty : None
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
         them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
         `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
     n_init : int, default=10
-        Long runs; each is the best of about ten short ones.
+        Long runs; each is the best of about ten short ones. A third of them where the gate has a path.
     max_iter : int, default=500
         Solver iterations of one run, after its first EM steps.
     tol : float, default=1e-8
@@ -50,22 +53,30 @@ class MoERegressor(RegressorMixin, MoEBase):
     Attributes
     ----------
     theta_ : ndarray of shape (p,)
-        All parameters in user units: gate (last expert zero), then (a, c, 1) / sigma of each expert.
+        All parameters in user units: gate (last expert zero where a translation cannot be seen), then (a, c, 1) / sigma
+        of each expert.
     loglik_ : float
         Log-likelihood at `theta_`.
+    exact_loglik_ : float
+        The same without what smooths a gate's kinks (Laplace); equal for all other gates.
     loglik_history_ : ndarray
         After each iteration of the winning run's last stage.
     converged_ : bool
-        Whether the certificate is "interior" or "limit".
+        Whether the certificate is "interior", "limit" or "border".
     n_iter_ : int
     certificate_ : dict
-        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges) or
-        "none"; `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
+        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges), "border"
+        (a maximum held by the jumps or kinks of a gate that is not smooth) or "none";
+        `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
     init_results_ : pandas.DataFrame
         The end of every run.
     model_ : MixtureOfExperts
     gate_coef_, gate_intercept_ : ndarray of shape (K, d), (K,)
-        Gate slopes and intercepts per unit of x, centred over experts.
+        Gate slopes and intercepts per unit of x, centred over experts; for gates that have them.
+    gate_center_ : ndarray of shape (K, d)
+        Centres of a Laplace gate.
+    gate_nodes_ : dict
+        Of a tree, the named coefficients of each gate by the branches taken on the way to it.
     coef_, intercept_ : ndarray of shape (K, d), (K,)
         Expert slopes and intercepts, in units of y; zeros outside `expert_features`.
     sigma_ : ndarray of shape (K,)
