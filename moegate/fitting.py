@@ -11,9 +11,7 @@ from .solvers import EM, LBFGS, Continuation, Newton
 # The funnel from starts to finished runs: at each stage the best runs go on, in multiples of n_init.
 STARTS, STEPS = 15, 12  # starts, and their EM steps
 CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
-PATHS = (
-    3  # of n_init, the share climbed where a gate has a path: it is long, and leads to the same end from many starts
-)
+PATHS, APART = 4, 0.3  # one in so many of n_init runs follows a gate's path, and as many that began so far apart
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
 STACKED_ROWS = 30_000  # rows times starts whose EM steps are made together
@@ -192,6 +190,9 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
         chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
     else:
         chosen = _different(easy, middle, -(-n_init // PATHS), UNFINISHED, fill=False)
+        begun = {run.start for run in chosen}
+        fresh = [run for run in short if run.start not in begun]
+        chosen += _different(easy, fresh, -(-n_init // PATHS), APART, fill=False)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
     while waiting:  # spikes on their way had displaced them

@@ -13,9 +13,7 @@ from .._kernels import log_softmax, pairs_of, softmax
 from .gate import Gate, GateSpec, Link
 from .softmax import Affine, Softmax
 
-WIDTHS = tuple(
-    2.0**-i for i in (*range(10), 11, 13, 15, 17)
-)  # of the soft borders along the path, in units of the scores
+WIDTHS = tuple(2.0**-i for i in (*range(10), 11, 13, 15, 17))  # of soft borders, in units of the scores
 MOST_SUBSETS = 500  # with more the number of selected experts falls one by one instead
 
 
