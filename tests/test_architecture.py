@@ -11,7 +11,7 @@ LAYERS = [  # low to high
     "_kernels",
     "blocks parallel",
     "gates experts solvers penalties voronoi",
-    "model passes assembly",
+    "model passes assembly geometry",
     "likelihood",
     "initialization fitting",
     "estimators metrics",

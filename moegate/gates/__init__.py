@@ -3,11 +3,13 @@
 from .activation import Activated, ActivatedSoftmax, ActivationGate
 from .cosine import Cosine, CosineGate
 from .dense_to_sparse import DenseToSparseGate, Tempered
-from .gate import Gate, GateSpec, Link, Scores
+from .gate import Gate, GateSpec
 from .gumbel import GumbelGate, GumbelSoftmax
 from .hierarchical import HierarchicalGate
 from .laplace import Laplace, LaplaceGate
+from .link import Link
 from .modified_softmax import Modified, ModifiedSoftmaxGate
+from .scores import Scores
 from .sigmoid import Sigmoid, SigmoidGate
 from .softmax import Affine, Softmax, SoftmaxGate
 from .sparsemax import SoftSparsemax, Sparsemax, SparsemaxGate

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gate import Gate, GateSpec, Scores
+from .gate import Gate, GateSpec
 from .laplace import Shifted
+from .scores import Scores
 from .softmax import Softmax
 
 

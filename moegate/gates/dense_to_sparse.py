@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gate import Gate, GateSpec, Link
+from .gate import Gate, GateSpec
+from .link import Link
 from .softmax import Affine, Softmax
 
 

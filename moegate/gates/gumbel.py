@@ -18,7 +18,8 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebinterpolate, chebvander
 
 from .._kernels import n_pairs, pairs_of
-from .gate import Gate, GateSpec, Link
+from .gate import Gate, GateSpec
+from .link import Link
 from .softmax import Affine, Softmax
 
 ENOUGH = 40  # nodes for an error of 1e-12

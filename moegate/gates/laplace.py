@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .gate import Gate, GateSpec, Scores
+from .gate import Gate, GateSpec
+from .scores import Scores
 from .softmax import Softmax
 
 SMOOTHING = 1e-4  # of the columns' scale

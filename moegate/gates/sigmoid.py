@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from .._kernels import log_softmax, multinomial_pairs, pairs_of, softmax
-from .gate import Gate, GateSpec, Link
+from .gate import Gate, GateSpec
+from .link import Link
 from .softmax import Affine
 
 

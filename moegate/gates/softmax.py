@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels import log_softmax, multinomial_pairs, softmax
-from .gate import Gate, GateSpec, Link, Scores
+from .gate import Gate, GateSpec
+from .link import Link
+from .scores import Scores
 
 
 @dataclass(frozen=True)

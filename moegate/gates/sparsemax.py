@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import expit
 
 from .._kernels import pairs_of
-from .gate import Gate, GateSpec, Link
+from .gate import Gate, GateSpec
+from .link import Link
 from .softmax import Affine, Softmax
 
 WIDTHS = tuple(4.0**-i for i in range(9))  # of the soft corners along the path

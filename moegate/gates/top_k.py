@@ -10,7 +10,8 @@ from numbers import Integral
 import numpy as np
 
 from .._kernels import log_softmax, pairs_of, softmax
-from .gate import Gate, GateSpec, Link
+from .gate import Gate, GateSpec
+from .link import Link
 from .softmax import Affine, Softmax
 
 WIDTHS = tuple(2.0**-i for i in (*range(10), 11, 13, 15, 17))  # of soft borders, in units of the scores

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..._kernels import n_pairs
-from ..gate import Link, pair_sums
+from ..link import Link, pair_sums
 from .nodes import TINY, Tree
 from .scores import TreeScores
 

@@ -6,7 +6,7 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from ..gate import Scores
+from ..scores import Scores
 from .nodes import TINY, Tree
 
 MOST_SUBSETS = 20_000  # of the columns of a start, among which a branch's are sought
