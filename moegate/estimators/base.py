@@ -182,16 +182,12 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
     def _named(self, theta, model, data):
         """Named coefficient arrays over all columns of X, zero where a column is not used."""
         named = model.unpack(theta)
-        parts = {
-            "gate_coef_": ("gate_coef", [data.used[c] for c in data.gate_columns]),
-            "gate_center_": ("gate_center", [data.used[c] for c in data.gate_columns]),
-            "coef_": ("coef", [data.used[c] for c in data.expert_columns]),
-        }
+        gate, experts = ([data.used[c] for c in part] for part in (data.gate_columns, data.expert_columns))
         out = {"columns_": data.used}
-        for attribute, (name, columns) in parts.items():
+        for name, columns in (("gate_coef", gate), ("gate_center", gate), ("coef", experts)):
             if name in named:
-                out[attribute] = np.zeros((*named[name].shape[:-1], self.n_features_in_))
-                out[attribute][..., columns] = named[name]
+                out[f"{name}_"] = np.zeros((*named[name].shape[:-1], self.n_features_in_))
+                out[f"{name}_"][..., columns] = named[name]
         plain = ("gate_intercept", "gate_nodes", "intercept", "sigma")
         return out | {f"{name}_": named[name] for name in plain if name in named}
 

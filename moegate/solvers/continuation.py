@@ -75,10 +75,10 @@ class Continuation:
 
 def _certified(solution, held):
     """The solution whose certificate knows of borders."""
-    certificate = dict(solution.certificate, gate_diverged=False)
-    if not held or certificate["at_boundary"]:
+    certificate = dict(solution.certificate)
+    if not held:
         certificate["kind"] = "none"
-    elif certificate["kind"] != "interior":
+    elif certificate["kind"] == "none" and certificate["min_eigenvalue"] > 0 and not certificate["at_boundary"]:
         certificate["kind"] = "border"
     return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
 

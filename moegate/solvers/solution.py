@@ -165,20 +165,24 @@ def certify(likelihood, theta, tol, at=None):
     dict
         `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "limit" where
         that holds but for directions in which the gate's information has vanished and going on gains nothing, so that
-        the supremum lies at infinity; "none" otherwise. `decrement`: what a Newton step would still gain.
+        the supremum lies at infinity; "border" where the gate
+        has no information although it stays (it selects one expert for each row), or where `Continuation` says so;
+        "none" otherwise.
+        `decrement`: what a Newton step would still gain.
         `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue (at a limit:
         of the other directions). `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate of a limit.
     """
     at = likelihood.expand(theta) if at is None else at
     flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
     receding, step = likelihood.receding(theta, at.information)
-    diverged = receding.shape[1] > 0
+    diverged = bool(np.linalg.norm(step) > 1e-9 * np.linalg.norm(theta))
     spectrum = Spectrum(at, np.hstack([flat, receding]))
     gain = likelihood.value(theta + step) - at.value if diverged else 0.0
     settled = gain <= 10 * max(tol, ROUNDING * abs(at.value))
+    kind = "limit" if diverged else "border" if receding.shape[1] else "interior"
     sound = spectrum.decrement() < tol and spectrum.smallest > 0 and settled and not boundary
     return {
-        "kind": ("limit" if diverged else "interior") if sound else "none",
+        "kind": kind if sound else "none",
         "decrement": spectrum.decrement(),
         "min_eigenvalue": spectrum.smallest,
         "em_rate": 1 - spectrum.smallest,
