@@ -62,7 +62,8 @@ class Geometry:
         values, vectors = np.linalg.eigh(back.T @ information[np.ix_(at, at)] @ back)
         directions = np.zeros((self.n_params, len(values)))
         directions[at] = back @ vectors
-        weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
         weak &= values < VANISHED * self.total_weight
         return directions[:, weak], directions[:, weak] @ (vectors[:, weak].T @ gate)
 

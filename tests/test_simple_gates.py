@@ -587,3 +587,21 @@ def test_a_gate_of_one_column_or_none_is_fitted(name, columns):
     P = fit.predict_gate(X)
     np.testing.assert_allclose(P.sum(axis=1), 1.0, rtol=1e-12)
     assert np.isfinite(fit.loglik_) and np.ptp(P[:, 0]) > (0.05 if columns else -1)
+
+
+@pytest.mark.parametrize("centers", [(-3.5, 0.2, 1.0), (0.2, 1.0, 2.5), (-3.0, 0.5, 4.0)])
+def test_a_centre_beyond_the_only_column_is_an_intercept(centers):
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(-2, 2, (N, 1)), rng.standard_normal(N)
+    gate = LaplaceGate().build(3).calibrated(np.array([1.0]), (X.min(axis=0), X.max(axis=0)))
+    model = MixtureOfExperts(gate, Gaussian(1.0), 3, 1)
+    likelihood = Likelihood(model, Rows(X, y, None, Units.identity(1)))
+    theta = model.join(
+        np.column_stack([centers, [0.3, -0.2, 0.0]]), np.column_stack([rng.normal(size=(3, 2)), np.ones(3)])
+    )
+    outside = sum(abs(m) > 2 for m in centers)
+    flat = likelihood.flat(theta)
+    assert flat.shape == (theta.size, outside) and model.dof(theta) == theta.size - outside
+    for direction in flat.T:
+        assert likelihood.value(theta + 0.3 * direction) == pytest.approx(likelihood.value(theta), abs=1e-6)
+    assert not likelihood.model.gate.exact().scores.smoothing

@@ -13,7 +13,7 @@ from moegate import MoERegressor, SoftmaxGate, SparsemaxGate, TopKGate
 from moegate._kernels import pairs_of
 from moegate.blocks import Rows, Units
 from moegate.experts import Gaussian
-from moegate.gates import Affine, Gate, Slopes, SoftSparsemax, SoftTopK, Sparsemax, TopK
+from moegate.gates import Affine, Gate, Laplace, Slopes, SoftSparsemax, SoftTopK, Sparsemax, TopK
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
 from moegate.solvers import Continuation, Newton
@@ -37,7 +37,7 @@ def scores(K=4, B=200, seed=0, scale=1.0):
 
 def target(link, K=4, d=2, n=120, scores_of=Affine):
     rng = np.random.default_rng(1)
-    model = MixtureOfExperts(Gate(scores_of(), link).build(K), Gaussian(1.0), K, d)
+    model = MixtureOfExperts(Gate(scores_of(), link), Gaussian(1.0), K, d)
     experts = np.column_stack([rng.normal(size=(K, d + 1)), rng.uniform(0.5, 2, K)])
     rows = Rows(rng.standard_normal((n, d)), rng.standard_normal(n), rng.uniform(0.5, 2, n), Units.identity(d))
     return Likelihood(model, rows), model.join(rng.normal(size=(K - 1, d + 1)), experts)
@@ -133,7 +133,9 @@ def test_k_of_k_is_the_softmax_gate_and_k_of_one_leaves_the_scale():
     coef = np.random.default_rng(0).standard_normal((2, 3))
     (direction,) = np.moveaxis(gate.flat(coef), -1, 0)
     np.testing.assert_allclose(direction, coef / np.linalg.norm(coef))
-    assert np.linalg.norm(gate.link.gauge(coef)) == pytest.approx(1)
+    assert np.linalg.norm(gate.gauge(coef)) == pytest.approx(1)
+    distances = Gate(Laplace(), TopK(1))  # whose scale is that of x
+    assert distances.flat(coef).shape[-1] == 0 and distances.gauge(coef) is coef
 
 
 @pytest.mark.parametrize("k", [0, 4, 1.5, True, "two"])
@@ -234,6 +236,34 @@ def test_one_of_two_finds_the_border():
     (border,) = np.flatnonzero(np.diff(chosen[:, 0]))
     assert ends[border] - 0.1 <= 0.3 <= ends[border + 1] + 0.1
     assert fit.dof_ == 2 * 3 + 1 and fit.certificate_["kind"] == "border"
+
+
+@pytest.mark.parametrize(
+    "gate", [TopKGate(2), TopKGate(2, "slope"), Gate(Laplace(), TopK(2)), Gate(Laplace(), TopK(1))]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_fit_stands_at_its_theta_and_is_not_left_for_a_worse_one(gate):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((150, 2))
+    y = np.abs(X[:, 0]) + 0.5 * X[:, 1] + 0.5 * rng.standard_normal(150)
+    fit = MoERegressor(3, gate=gate, n_init=2, random_state=0).fit(X, y)
+    assert fit.loglik_ == pytest.approx(fit.score_samples(X, y).sum(), abs=1e-6)
+    again = MoERegressor(3, gate=gate, init=fit.theta_, random_state=0).fit(X, y)
+    assert again.loglik_ >= fit.loglik_ - 1e-6
+    likelihood = fit.likelihood(X, y)
+    if fit.certificate_["kind"] == "border":
+        experts = np.arange(len(likelihood.gate_arguments), len(fit.theta_))
+        for i in experts:
+            for step in (1e-2, -1e-2, 1e-3, -1e-3):
+                theta = fit.theta_ + step * np.eye(len(fit.theta_))[i]
+                assert likelihood.value(theta) < fit.loglik_ + 0.01
+
+
+@pytest.mark.parametrize("name", ["sparsemax", "top_k"])
+def test_one_expert_needs_no_gate(name):
+    X, y, _ = drawn(TOP, 0, 60)
+    flat, sparse = (MoERegressor(1, gate=gate).fit(X, y) for gate in ("softmax", name))
+    assert sparse.loglik_ == pytest.approx(flat.loglik_)
 
 
 def test_a_rank_on_slopes_is_fitted():

@@ -18,7 +18,7 @@ from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
 from . import options
 from .columns import resolve_columns
-from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights
+from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights, warn_of_units
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
@@ -132,8 +132,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     def _build_model(self, data, gate):
         names = getattr(self, "feature_names_in_", None)
+        warn_of_units(gate, data)
         return MixtureOfExperts(
-            gate=gate.calibrated(data.rows.units.scale[list(data.gate_columns)]),
+            gate=gate.calibrated(*data.reach()),
             experts=self._expert_family(data),
             n_experts=int(self.n_experts),
             n_columns=len(data.used),
@@ -146,6 +147,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         """All runs: from many starts, or one from where the user says."""
         if self.n_experts > 1 and data.rows.n_rows < self.n_experts * likelihood.model.rows_needed:
             return [unclimbed(likelihood, pooled(likelihood), "pooled")]
+        options.check_scores(likelihood)
         begin = origin(self, likelihood, data)
         if begin is not None:
             return [task(likelihood, solver, run, "long") for task, run in progress.tasks([begin])]

@@ -13,6 +13,7 @@ from ..blocks import Rows, Units
 from .columns import redundant
 
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
+SIZES = 30.0  # standard deviations of columns whose own units suit a gate without slopes: up to this, or its inverse
 MESSAGES = 5  # redundant columns that a warning names
 IMPUTE = (
     "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
@@ -96,6 +97,19 @@ def warn_of_small_weights(weight):
         )
 
 
+def warn_of_units(gate, data):
+    """Warn where a gate that sees the columns in their own units cannot tell them apart, or tells them all apart."""
+    spread = data.rows.units.scale[list(data.gate_columns)]
+    if gate.scores.sized and spread.size and not 1 / SIZES < spread.max() < SIZES:
+        warnings.warn(
+            f"The gate sees the columns in their own units, and their largest standard deviation is "
+            f"{spread.max():.3g}: its probabilities can then hardly change, or only jump. Standardise the columns, "
+            "for example by make_pipeline(StandardScaler(), model).",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """Checked rows, and which columns the model uses.
@@ -120,6 +134,14 @@ class TrainingData:
     expert_columns: tuple
     original: Rows
     kept: np.ndarray
+
+    def reach(self):
+        """Of the gate's columns the spread, and the smallest and largest values, (d,) each, in user units."""
+        at = list(self.gate_columns)
+        ends = [(block.V[at].min(axis=1), block.V[at].max(axis=1)) for block in self.rows] if at else [((), ())]
+        low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
+        units = self.rows.units
+        return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (low, high))
 
     @classmethod
     def make(cls, X, y, weight, gate, experts, names, response, linear=True):

@@ -41,6 +41,15 @@ def check_gate(gate):
     )
 
 
+def check_scores(likelihood):
+    """Finite scores of the gate on the columns."""
+    if not np.isfinite(likelihood.value(likelihood.model.initial(likelihood.rows.units))):
+        raise ValueError(
+            "The gate expects finite scores on the columns, got some that are not; check its transform and the range "
+            "of the columns."
+        )
+
+
 def check_experts(experts, allowed=tuple(EXPERTS)):
     """The class of an expert family, from its name."""
     if isinstance(experts, str) and experts in allowed:

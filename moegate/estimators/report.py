@@ -80,6 +80,13 @@ def _degenerate(run, likelihood):
 
 def _limit(run, likelihood):
     k, growth = likelihood.steepest_gate(run.theta)
+    if not likelihood.model.gate.scores.linear or growth < 1:
+        return (
+            f"The likelihood has converged but the gate has not: parameters of it, most of all of expert {k}, can move "
+            "on without end and without gain, because the data do not tell them. Predictions and log-likelihood can be "
+            "used, gate coefficients and their errors cannot. Standardise the columns, lower n_experts, or use another "
+            "gate."
+        )
     return (
         f"The likelihood has converged but the gate has not: the slopes of expert {k} against the others still grow "
         f"(now {growth:.3g} per standard deviation), because some experts are separated by the columns. The supremum "

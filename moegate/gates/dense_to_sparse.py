@@ -46,11 +46,15 @@ class Tempered(Link):
     def missing(self, scores):
         return self.link.missing(scores)
 
-    def flat(self, coef):
-        return self.link.flat(coef)
+    def flat(self, coef, scores):
+        return self.link.flat(coef, scores)
 
-    def gauge(self, coef):
-        return self.link.gauge(coef)
+    def gauge(self, coef, scores):
+        return self.link.gauge(coef, scores)
+
+    def check(self, K):
+        check_temperature(self.temperature)
+        self.link.check(K)
 
     def path(self, K):
         inner = self.link.path(K)

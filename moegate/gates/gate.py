@@ -39,6 +39,10 @@ class Gate:
 
     def build(self, n_experts):
         """The gate itself, checked: what a specification's `build` returns."""
+        for part, kind, example in ((self.scores, Scores, "Affine()"), (self.link, Link, "Softmax()")):
+            if not isinstance(part, kind):
+                raise ValueError(f"Gate(scores, link) expects {kind.__name__} such as {example}, got {part!r}.")
+        self.link.check(n_experts)
         lack = self.link.missing(self.scores)
         if lack:
             raise ValueError(
@@ -46,9 +50,9 @@ class Gate:
             )
         return self
 
-    def calibrated(self, scale):
-        """The same gate for columns of the given spread, (d,), in user units."""
-        return replace(self, scores=self.scores.calibrated(scale))
+    def calibrated(self, scale, reach=None):
+        """The same gate with constants that fit the columns, see `Scores.calibrated`."""
+        return replace(self, scores=self.scores.calibrated(scale, reach))
 
     @property
     def smooth(self):
@@ -84,11 +88,11 @@ class Gate:
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""
-        return np.concatenate([self.scores.flat(coef), self.link.flat(coef)], axis=-1)
+        return np.concatenate([self.scores.flat(coef), self.link.flat(coef, self.scores)], axis=-1)
 
     def gauge(self, coef):
         """The parameters that are reported of all that the gate cannot tell apart."""
-        return self.link.gauge(self.scores.gauge(coef))
+        return self.link.gauge(self.scores.gauge(coef), self.scores)
 
     def permute(self, coef, order, K):
         """The same gate with its experts in another order."""

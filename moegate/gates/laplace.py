@@ -75,14 +75,20 @@ class Laplace(Shifted):
         Whether b_K is pinned at zero.
     smoothing : float
         In units of x.
+    reach : tuple of float, optional
+        With one column its smallest and largest value: a centre beyond them cannot be told from an intercept.
     """
 
     smoothing: float = 1e-8
+    reach: tuple = None
 
+    sized = True
     damping = 1e-3  # of the M-step: next to each other, centres know little of their common place
 
-    def calibrated(self, scale):
+    def calibrated(self, scale, reach=None):
         size = np.sqrt(np.mean(np.square(scale))) if np.size(scale) else 1.0
+        if reach is not None and np.size(scale) == 1:
+            self = replace(self, reach=tuple(float(end[0]) for end in reach))
         return replace(self, smoothing=SMOOTHING * float(size))
 
     def exact(self):
@@ -111,6 +117,24 @@ class Laplace(Shifted):
         outer = (apart * (G * near**3)[:, None]) @ np.swapaxes(apart, 1, 2)
         return self._padded(outer - np.sum(G * near, axis=1)[:, None, None] * np.eye(apart.shape[1]))
 
+    def flat(self, coef):
+        """Moves of a centre beyond the only column's values, made good by the intercepts."""
+        if self.reach is None or len(coef) == 1:
+            return super().flat(coef)
+        low, high = self.reach
+        side = (coef[:, 0] > high).astype(float) - (coef[:, 0] < low)
+        moves = []
+        for k in np.flatnonzero(side):
+            move = np.zeros(coef.shape)
+            move[k, 0] = 1.0
+            if self.reference and k == len(coef) - 1:
+                move[:k, 1] = -side[k]
+            else:
+                move[k, 1] = side[k]
+            moves.append(move.ravel())
+        basis = np.linalg.qr(np.array(moves).T)[0] if moves else np.zeros((coef.size, 0))
+        return basis.reshape(*coef.shape, -1)
+
     def natural(self, coef, K):
         return {"gate_center": coef[:, :-1], "gate_intercept": coef[:, -1]}
 
@@ -132,9 +156,9 @@ class LaplaceGate(GateSpec):
     """Laplace gate: pi(x) = softmax(-||x - m_k|| + b_k), the Euclidean norm not squared.
 
     The centres m_k are identified, the intercepts up to a common shift: b_K = 0, and dof = K d + K - 1. With one column
-    a centre outside the range of x is not identified: moving it is an intercept. The gate does not change under rigid
-    motions of x, but with its units. It is estimated with the norm replaced by sqrt(norm^2 + eps^2), eps = 1e-4 of the
-    columns' scale; `exact` on the scores goes back.
+    a centre outside the range of x is not identified: moving it is an intercept, and dof is less by one. The gate does
+    not change under rigid motions of x, but with its units. It is estimated with the norm replaced by
+    sqrt(norm^2 + eps^2), eps = 1e-4 of the columns' scale; `exact` on the scores goes back.
 
     References
     ----------

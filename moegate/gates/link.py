@@ -54,13 +54,16 @@ class Link:
         C = np.moveaxis(self.coupling(S, P, R, m), 0, 1)
         return self.second(S, P, R, m) + pair_sums(C, self.jac(S, P, m))
 
-    def flat(self, coef):
-        """Orthonormal directions (m, w, f) of the parameters that this link cannot see, whatever the scores."""
+    def flat(self, coef, scores):
+        """Orthonormal directions (m, w, f) of the scores' parameters that this link cannot see."""
         return np.zeros(coef.shape + (0,))
 
-    def gauge(self, coef):
-        """The parameters that stand for all that this link cannot tell apart."""
+    def gauge(self, coef, scores):
+        """The scores' parameters that stand for all that this link cannot tell apart."""
         return coef
+
+    def check(self, K):
+        """Raise ValueError where the link cannot serve K experts."""
 
     def missing(self, scores):
         """What the scores lack for this link, in words; None where they fit."""

@@ -23,6 +23,8 @@ class Modified(Affine):
         M.
     """
 
+    sized = True
+
     transform: object = np.tanh
 
     linear = False

@@ -11,6 +11,7 @@ class Scores:
 
     stacked = False  # takes coefficients with further axes in front, (S, m, w)
     linear = False  # the features are the design rows themselves
+    sized = False  # x counts in its own units: the scores have no slope of their own
     invariant = False  # affine maps of x are absorbed by the parameters
     damping = 1e-9  # of an M-step, relative to the information: more where that is nearly singular far from the end
     reference = False  # the last score is pinned: a common translation of all scores must change nothing
@@ -47,8 +48,16 @@ class Scores:
         """Parameters of the same scores with the experts in another order."""
         return coef[list(order)]
 
-    def calibrated(self, scale):
-        """The same scores with constants that fit the spread of the columns, (d,), in user units."""
+    def calibrated(self, scale, reach=None):
+        """The same scores with constants that fit the columns.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (d,)
+            Spread of the columns, in user units.
+        reach : pair of ndarray of shape (d,), optional
+            Their smallest and largest values.
+        """
         return self
 
     def exact(self):

@@ -18,10 +18,10 @@ WIDTHS = tuple(2.0**-i for i in (*range(10), 11, 13, 15, 17))  # of soft borders
 MOST_SUBSETS = 500  # with more the number of selected experts falls one by one instead
 
 
-def scale_direction(coef, k):
-    """The one direction (m, w, 1) in which all scores grow, which changes nothing where k = 1 is selected."""
+def scale_direction(coef, scores, k):
+    """The one direction (m, w, 1) in which linear scores all grow, which changes nothing where k = 1 is selected."""
     norm = np.linalg.norm(coef)
-    return coef[..., None] / norm if k == 1 and norm > 0 else np.zeros(coef.shape + (0,))
+    return coef[..., None] / norm if k == 1 and scores.linear and norm > 0 else np.zeros(coef.shape + (0,))
 
 
 def selected(S, k):
@@ -62,11 +62,24 @@ class TopK(Softmax):
     def parts(self, S, m):
         return softmax(self._masked(S))
 
-    def flat(self, coef):
-        return scale_direction(coef, self.k)
+    def flat(self, coef, scores):
+        return scale_direction(coef, scores, self.k)
 
-    def gauge(self, coef):
-        return coef / np.linalg.norm(coef) if self.k == 1 and coef.any() else coef
+    def gauge(self, coef, scores):
+        return coef / np.linalg.norm(coef) if scale_direction(coef, scores, self.k).size else coef
+
+    def check(self, K):
+        if isinstance(self.k, bool) or not isinstance(self.k, Integral) or not 1 <= self.k <= K:
+            raise ValueError(f"A top-K gate expects an integer k between 1 and n_experts={K}, got {self.k!r}.")
+        if self.rank_on not in ("logit", "slope"):
+            raise ValueError(f"A top-K gate expects rank_on 'logit' or 'slope', got {self.rank_on!r}.")
+        if self.k == 1 < K:
+            warnings.warn(
+                "A top-K gate with k=1 selects one expert for each x: only the borders are identified, not the scale "
+                "of the scores; coefficients of linear scores are reported with norm one in standardised columns.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def missing(self, scores):
         slopes = isinstance(scores, Slopes)
@@ -118,9 +131,9 @@ class SoftTopK(Link):
         E = np.exp(S - S.max(axis=-2, keepdims=True))
         return E, softmax(M @ S / self.width)[1], 1 / np.maximum(M @ E, 1e-300)
 
-    def flat(self, coef):
+    def flat(self, coef, scores):
         """As that of the top-K link: with k = 1 the scale, which would soften the borders again, stays."""
-        return scale_direction(coef, self.k)
+        return scale_direction(coef, scores, self.k)
 
     def __call__(self, S):
         E, Q, inverse = self._subsets(S)
@@ -206,18 +219,8 @@ class TopKGate(GateSpec):
         self.rank_on = rank_on
 
     def build(self, n_experts):
-        if isinstance(self.k, bool) or not isinstance(self.k, Integral) or not 1 <= self.k <= n_experts:
-            raise ValueError(f"TopKGate expects an integer k between 1 and n_experts={n_experts}, got {self.k!r}.")
-        if self.rank_on not in ("logit", "slope"):
-            raise ValueError(f"TopKGate expects rank_on 'logit' or 'slope', got {self.rank_on!r}.")
-        if self.k == 1 < n_experts:
-            warnings.warn(
-                "TopKGate with k=1 selects one expert for each x: only the borders are identified, not the scale of "
-                "the gate's coefficients, which are reported with norm one in standardised columns.",
-                UserWarning,
-                stacklevel=2,
-            )
+        link = TopK(self.k, self.rank_on)
+        link.check(n_experts)
         if self.k == n_experts:
             return Gate(Affine(), Softmax())
-        scores = Affine() if self.rank_on == "logit" else Slopes()
-        return Gate(scores, TopK(int(self.k), self.rank_on)).build(n_experts)
+        return Gate(Affine() if self.rank_on == "logit" else Slopes(), link)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .newton import Newton
-from .solution import Watch
+from .solution import Spectrum, Watch
 
 STAGE_STEPS = 6  # Newton iterations at each stage of a path
 SIZES = 2.0 ** -np.arange(0, 24, 3)  # of trial moves, relative to a parameter's own size
@@ -51,10 +51,12 @@ class Continuation:
         -------
         Solution
         """
-        step = Newton(max_iter=STAGE_STEPS, tol=1e-3, warm_up=0, polished=False)
+        start, step = theta, Newton(max_iter=STAGE_STEPS, tol=1e-3, warm_up=0, polished=False)
         for stage in likelihood.path()[:-1]:
             if np.isfinite(stage.value(theta)):
                 theta = step.solve(stage, theta).theta
+        if not likelihood.value(theta) > likelihood.value(start):
+            theta = start  # the path has led away from it
         watch = Watch(self.monitor)
         newton = Newton(max_iter=self.max_iter, tol=self.tol, warm_up=self.warm_up, monitor=watch)
         solution = newton.solve(likelihood, theta)
@@ -83,14 +85,24 @@ def _certified(solution, held):
     return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
 
 
-def best_trial(likelihood, theta, rng):
-    """The best of many moves of the gate alone, along its parameters and in random directions."""
-    at = likelihood.gate_arguments
+def directions(likelihood, theta, rng):
+    """Of trial moves, (S, p): parameters of the gate, random ones of the gate, the experts alone, all by curvature."""
+    at, p = likelihood.gate_arguments, len(theta)
+    gate = np.zeros((2 * len(at), p))
     size = np.maximum(np.abs(theta[at]), 1.0)
-    directions = np.vstack([np.eye(len(at)), rng.standard_normal((len(at), len(at)))]) * size
-    steps = np.concatenate([SIZES, -SIZES])[:, None, None] * directions
-    thetas = np.tile(theta, (steps.shape[0] * steps.shape[1], 1))
-    thetas[:, at] += steps.reshape(-1, len(at))
+    gate[:, at] = np.vstack([np.eye(len(at)), rng.standard_normal((len(at), len(at)))]) * size
+    here = likelihood.expand(theta)
+    spectrum, experts = Spectrum(here, likelihood.flat(theta)), np.setdiff1d(np.arange(p), at)
+    alone = np.zeros((1, p))
+    alone[0, experts] = np.linalg.lstsq(-here.hessian[np.ix_(experts, experts)], here.score[experts])[0]
+    curved = spectrum.vectors * (spectrum.score / np.maximum(np.abs(spectrum.values), 1e-6))
+    return np.vstack([gate, alone, curved.T, curved.sum(axis=1)])
+
+
+def best_trial(likelihood, theta, rng):
+    """The best of many moves, each tried in both directions and in many sizes."""
+    moves = directions(likelihood, theta, rng)
+    thetas = theta + (np.concatenate([SIZES, -SIZES])[:, None, None] * moves).reshape(-1, len(theta))
     values = likelihood.values(thetas)
     best = np.argmax(values)
     return thetas[best], values[best]

@@ -118,7 +118,8 @@ class Spectrum:
         if self._length(bottom) <= radius:
             return self._escape(bottom, radius)
         ends = np.log(bottom - floor), np.log(2 * top - floor)
-        excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *ends, xtol=1e-3, disp=False)
+        with np.errstate(divide="ignore"):  # a length of zero
+            excess = brentq(lambda t: np.log(self._length(floor + np.exp(t)) / radius), *ends, xtol=1e-3, disp=False)
         return self._over(floor + np.exp(excess))
 
     def _over(self, mu):

@@ -31,11 +31,11 @@ class TreeLink(Tree, Link):
             return None
         return "TreeScores of the same gates and branches (use HierarchicalGate)"
 
-    def flat(self, coef):
-        return self.directions(coef, [node.gate.link.flat(coef[node.own]) for node in self.nodes])
+    def flat(self, coef, scores):
+        return self.directions(coef, [v.gate.link.flat(coef[v.own], v.gate.scores) for v in self.nodes])
 
-    def gauge(self, coef):
-        return np.vstack([node.gate.link.gauge(coef[node.own]) for node in self.nodes])
+    def gauge(self, coef, scores):
+        return np.vstack([v.gate.link.gauge(coef[v.own], v.gate.scores) for v in self.nodes])
 
     def path(self, K):
         """The gates' own paths side by side; those that are shorter wait at their beginning."""

@@ -32,6 +32,10 @@ class TreeScores(Tree, Scores):
         return self._all("invariant")
 
     @property
+    def sized(self):
+        return any(node.gate.scores.sized for node in self.nodes)
+
+    @property
     def damping(self):
         return max(max(node.gate.scores.damping, node.gate.link.damping) for node in self.nodes)
 
@@ -81,8 +85,8 @@ class TreeScores(Tree, Scores):
     def flat(self, coef):
         return self.directions(coef, [node.gate.scores.flat(coef[node.own]) for node in self.nodes])
 
-    def calibrated(self, scale):
-        return self._each(lambda gate: gate.calibrated(scale))
+    def calibrated(self, scale, reach=None):
+        return self._each(lambda gate: gate.calibrated(scale, reach))
 
     def exact(self):
         return self._each(lambda gate: gate.exact())

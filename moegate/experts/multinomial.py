@@ -1,0 +1,158 @@
+"""Multinomial logistic experts: y given x and expert k is class r with probability softmax_r(a_kr'x + c_kr)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._kernels import log_softmax, multinomial_pairs
+from ._newton import newton_step
+
+
+@dataclass(frozen=True)
+class Multinomial:
+    """Multinomial logistic experts for M classes, the last of which has the predictor zero.
+
+    With eta_r = a_r'x + c_r for r < M - 1 and eta_{M-1} = 0,
+
+        log f(y) = eta_y - log sum_r exp(eta_r),
+
+    concave in the coefficients. One expert has M - 1 channels; its coefficients stand channel after channel, each
+    (a_r, c_r). Responses are class codes 0, ..., M - 1, as floats.
+
+    Parameters
+    ----------
+    n_classes : int
+        M, at least 2.
+
+    References
+    ----------
+    .. [1] Böhning (1992), Multinomial logistic regression algorithm, doi:10.1007/BF00048682.
+    .. [2] Jordan & Jacobs (1994), Hierarchical mixtures of experts and the EM algorithm, doi:10.1162/neco.1994.6.2.181.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from moegate.experts.multinomial import Multinomial
+    >>> coef = np.array([[1.0, 0.0, -1.0, 0.0]])  # one expert, three classes: rows (slope, intercept) of two channels
+    >>> Multinomial(3).probabilities(coef, np.array([[0.0, 2.0], [1.0, 1.0]])).round(3)
+    array([[[0.333, 0.867], [0.333, 0.016], [0.333, 0.117]]])
+    """
+
+    n_classes: int = 2
+
+    response = False  # the response is not a row of the design
+    quadratic = False  # the score needs the residuals
+    discrete = True
+    stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
+
+    @property
+    def n_channels(self):
+        """Linear predictors of one expert, M - 1."""
+        return self.n_classes - 1
+
+    def names(self, columns):
+        """Names of the parameters of one expert: class code and column."""
+        return [f"{r}:{name}" for r in range(self.n_channels) for name in (*columns, "intercept")]
+
+    def admissible(self, coef):
+        """Whether all coefficients are finite, one answer for each (K, P)."""
+        return np.isfinite(coef).all(axis=(-2, -1))
+
+    def initial(self, shape):
+        """All classes equally likely."""
+        return np.zeros(shape)
+
+    def rows_needed(self, width):
+        """Rows below which an expert with `width` = d + 1 coefficients fits any labels exactly: d + 2."""
+        return width + 1
+
+    def suspect(self, coef):
+        """Which experts may rest on tied responses: none, ties are what classes are made of, (K,)."""
+        return np.zeros(coef.shape[:-1], dtype=bool)
+
+    def degenerate(self, coef, rows, n_rows, width):
+        """Which experts rest on so few rows that any labels could be fitted, (K,)."""
+        return rows < self.rows_needed(width)
+
+    def on_boundary(self, coef):
+        """Which experts sit on the edge of the admissible set: it has none, (K,)."""
+        return np.zeros(coef.shape[:-1], dtype=bool)
+
+    def log_prob(self, coef, eta, y):
+        """Log-probabilities (K, B) of the classes y from the predictors eta (K, M - 1, B)."""
+        _, total, unit = _exponentials(eta)
+        return np.einsum("...rb,rb->...b", eta, self._indicators(y)) - np.log(total) - unit
+
+    def residuals(self, coef, eta, y):
+        """Derivative of log f by the predictors, 1[y = r] - p_r, (K, M - 1, B)."""
+        return self._indicators(y) - _probabilities(eta)
+
+    def weight_curvature(self, coef, eta, resp):
+        """Weights of the complete-data information, resp (p_r delta_rs - p_r p_s) by pairs r <= s, (K, pairs, B)."""
+        out = multinomial_pairs(_probabilities(eta))
+        out *= resp[..., None, :]
+        return out
+
+    def constant_score(self, coef):
+        """Gradient (K, P) of the part of log f that does not depend on the row: there is none."""
+        return np.zeros(coef.shape)
+
+    def constant_hessian(self, coef):
+        """Hessian (K, P, P) of the part of log f that does not depend on the row: there is none."""
+        return np.zeros((*coef.shape, coef.shape[-1]))
+
+    def m_step(self, coef, score, grams, mass):
+        """One Newton step from the score (K, P) and the information (K, P, P); an empty expert stays where it is."""
+        return coef + newton_step(score, grams, mass, coef.shape[-1] // self.n_channels)
+
+    def _indicators(self, y):
+        """1[y = r] without the last class, (M - 1, B)."""
+        return (y == np.arange(self.n_channels)[:, None]).astype(float)
+
+    # what people see, in user units
+
+    def _rows(self, coef):
+        """Coefficients of all classes, the last zero, (K, M, d + 1)."""
+        rows = coef.reshape(len(coef), self.n_channels, -1)
+        return np.concatenate([rows, np.zeros_like(rows[:, :1])], axis=1)
+
+    def natural(self, coef):
+        """Slopes (K, M, d) and intercepts (K, M), the last class zero."""
+        rows = self._rows(coef)
+        return {"coef": rows[..., :-1], "intercept": rows[..., -1]}
+
+    def log_probabilities(self, coef, Z):
+        """Logarithms of the class probabilities of the experts, (K, M, B), at the design Z = [x, 1]."""
+        return log_softmax(self._rows(coef) @ Z)
+
+    def probabilities(self, coef, Z):
+        """Class probabilities of the experts, (K, M, B), at the design Z = [x, 1]."""
+        return np.exp(self.log_probabilities(coef, Z))
+
+    def log_pdf(self, coef, Z, y):
+        """Log-probabilities (K, B) of the classes y (B,)."""
+        return self.log_probabilities(coef, Z)[:, np.asarray(y, dtype=int), np.arange(Z.shape[1])]
+
+    def sample(self, coef, Z, expert, rng):
+        """One class code per column of Z from the expert chosen for it, (B,): the largest score plus Gumbel noise."""
+        scores = np.einsum("brq,qb->br", self._rows(coef)[expert], Z)
+        return np.argmax(scores + rng.gumbel(size=scores.shape), axis=1).astype(float)
+
+
+def _exponentials(eta):
+    """Exponentials (..., M - 1, B), their sum with that of the last class (..., B), and the log of their unit."""
+    with np.errstate(over="ignore"):
+        E = np.exp(eta)
+    total = 1.0 + E.sum(axis=-2)
+    if np.isfinite(total).all():
+        return E, total, 0.0
+    top = np.maximum(eta.max(axis=-2), 0.0)
+    E = np.exp(eta - top[..., None, :])
+    return E, E.sum(axis=-2) + np.exp(-top), top
+
+
+def _probabilities(eta):
+    """Probabilities of all classes but the last, (..., M - 1, B)."""
+    E, total, _ = _exponentials(eta)
+    E *= (1.0 / total)[..., None, :]
+    return E
