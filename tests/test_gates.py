@@ -231,3 +231,28 @@ def test_the_solver_follows_what_a_gate_declares():
     }
     made = Gate(Affine(), Sparsemax())
     assert not made.smooth and len(made.path(K)) > 1
+
+
+def test_compositions_of_other_things_are_refused():
+    for gate in (Gate("laplace", "softmax"), Gate(Laplace(), None), Gate(TopK(2), Laplace()), Gate(Laplace, Softmax())):
+        with pytest.raises(ValueError, match=r"Gate\(scores, link\) expects"):
+            gate.build(K)
+    with pytest.raises(ValueError, match="between 1 and n_experts=3"):
+        Gate(Laplace(), TopK(9)).build(K)
+    with pytest.raises(ValueError, match="temperature expects"):
+        Gate(Affine(), Tempered(Softmax(), -1.0)).build(K)
+
+
+@pytest.mark.parametrize("gate", ["laplace", "modified_softmax", HierarchicalGate(root="laplace", branches=(2, 1))])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_columns_in_units_that_do_not_suit_a_gate_are_told(gate):
+    X, y = data(80)
+    with pytest.warns(UserWarning, match="Standardise the columns"):
+        MoERegressor(K, gate=gate, n_init=1, init="kmeans", max_iter=3, random_state=0).fit(1e4 * X, y)
+
+
+@pytest.mark.filterwarnings("ignore:The gate sees:UserWarning")
+def test_scores_that_are_not_finite_are_refused():
+    X, y = data(80)
+    with pytest.raises(ValueError, match="finite scores"):
+        MoERegressor(K, gate=ModifiedSoftmaxGate(np.log), random_state=0).fit(X - 5, y)

@@ -176,7 +176,7 @@ def certify(likelihood, theta, tol, at=None):
     at = likelihood.expand(theta) if at is None else at
     flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
     receding, step = likelihood.receding(theta, at.information)
-    diverged = bool(np.linalg.norm(step) > 1e-9 * np.linalg.norm(theta))
+    diverged = bool(np.max(np.abs(step), initial=0.0) > 1e-9 * np.max(np.abs(theta), initial=0.0))
     spectrum = Spectrum(at, np.hstack([flat, receding]))
     gain = likelihood.value(theta + step) - at.value if diverged else 0.0
     settled = gain <= 10 * max(tol, ROUNDING * abs(at.value))
