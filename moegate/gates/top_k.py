@@ -192,7 +192,8 @@ class TopKGate(GateSpec):
     (a warning says so).
     The likelihood jumps where the selection of a row changes, and EM cannot change it: a fit starts from the dense
     gate and follows a path of softer selections, see `moegate.solvers.Continuation`. Borders are change points: their
-    error is of order 1/n, and standard errors of the other parameters hold given the selection.
+    error is of order 1/n, and standard errors of the other parameters hold given the selection. With k = 1, on data
+    that no hard selection explains, there are many local maxima: raise n_init, and compare seeds.
 
     Parameters
     ----------
