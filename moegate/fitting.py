@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .initialization import Sample, starts
+from .likelihood import STACKED_ROWS
 from .solvers import EM, LBFGS, Continuation, Newton
 
 # The funnel from starts to finished runs: at each stage the best runs go on, in multiples of n_init.
@@ -14,7 +15,6 @@ CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver itera
 PATHS, APART = 4, 0.3  # one in so many of n_init runs follows a gate's path, and as many that began so far apart
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
-STACKED_ROWS = 30_000  # rows times starts whose EM steps are made together
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
@@ -189,10 +189,7 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     if easy is tiny:
         chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
     else:
-        chosen = _different(easy, middle, -(-n_init // PATHS), UNFINISHED, fill=False)
-        begun = {run.start for run in chosen}
-        fresh = [run for run in short if run.start not in begun]
-        chosen += _different(easy, fresh, -(-n_init // PATHS), APART, fill=False)
+        chosen = _for_paths(easy, middle, short, n_init)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
     while waiting:  # spikes on their way had displaced them
@@ -215,6 +212,14 @@ def _funnel(parallel, small, solver, work, n_init):
     some = _different(small, short, CLIMBED * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
     return short, _best_first(middle)
+
+
+def _for_paths(easy, middle, short, n_init):
+    """Runs that follow a gate's path: a few of the best on its easy end, and as many that have only begun."""
+    n = -(-n_init // PATHS)
+    chosen = _different(easy, middle, n, UNFINISHED, fill=False)
+    begun = {run.start for run in chosen}
+    return chosen + _different(easy, [run for run in short if run.start not in begun], n, APART, fill=False)
 
 
 def _waiting(chosen, middle, short):

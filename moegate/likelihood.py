@@ -10,6 +10,8 @@ from . import assembly, passes
 from .assembly import Expansion
 from .geometry import Geometry
 
+STACKED_ROWS = 30_000  # rows times thetas that one pass takes: more would not stay in the processor's cache
+
 
 class Likelihood(Geometry):
     """Log-likelihood of a mixture of experts on rows, with derivatives, in the coordinates of `transform`.
@@ -122,7 +124,9 @@ class Likelihood(Geometry):
         if not self.stacked:
             return np.array([self.value(theta) for theta in thetas])
         values, at = np.full(len(thetas), -np.inf), np.flatnonzero(self._admissible(thetas))
-        values[at] = self._sum(passes.value, thetas[at], None)["value"] if at.size else []
+        size = max(1, STACKED_ROWS // self.rows.n_rows)
+        for part in (at[i : i + size] for i in range(0, len(at), size)):
+            values[part] = self._sum(passes.value, thetas[part], None)["value"]
         return np.where(np.isfinite(values), values, -np.inf)
 
     def value_and_score(self, theta):

@@ -1,6 +1,7 @@
 """Gates with exact zeros, top-K and sparsemax, and the continuation that fits them."""
 
 import pickle
+import tracemalloc
 import warnings
 from itertools import permutations
 
@@ -104,6 +105,17 @@ def test_information_is_positive_semidefinite(name):
     likelihood, theta = target(LINKS[name])
     values = np.linalg.eigvalsh(likelihood.information(theta))
     assert values[0] > -1e-9 * values[-1]
+
+
+def test_many_values_take_little_memory():
+    likelihood, theta = target(TopK(2), n=8000)
+    thetas = np.tile(theta, (300, 1))
+    likelihood.values(thetas[:3])
+    tracemalloc.start()
+    likelihood.values(thetas)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # all at once would take 4 x 8000 x 300 numbers, 77 MB, several times over
 
 
 @pytest.mark.parametrize("name", LINKS)

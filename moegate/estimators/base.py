@@ -128,11 +128,12 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument)
             for argument in ("gate_features", "expert_features")
         )
-        return TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant), gate
+        data = TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant)
+        warn_of_units(gate, data)
+        return data, gate
 
     def _build_model(self, data, gate):
         names = getattr(self, "feature_names_in_", None)
-        warn_of_units(gate, data)
         return MixtureOfExperts(
             gate=gate.calibrated(*data.reach()),
             experts=self._expert_family(data),

@@ -37,7 +37,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
         `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
     n_init : int, default=10
-        Long runs; each is the best of about ten short ones. A third of them where the gate has a path.
+        Long runs; each is the best of about ten short ones. About half as many where the gate has a path.
     max_iter : int, default=500
         Solver iterations of one run, after its first EM steps.
     tol : float, default=1e-8

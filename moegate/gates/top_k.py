@@ -119,12 +119,6 @@ class SoftTopK(Link):
         T = list(combinations(range(self.n_experts), self.k))
         return np.array([[float(j in t) for j in range(self.n_experts)] for t in T])
 
-    @cached_property
-    def _both(self):
-        """Which pairs i <= j of experts each subset has, (pairs, T)."""
-        i, j = pairs_of(self.n_experts)
-        return self.members[:, i].T * self.members[:, j].T
-
     def _subsets(self, S):
         """exp(s) over its largest (K, B), subset weights q (T, B), inverse sums of exp(s) over the subsets (T, B)."""
         M = self.members

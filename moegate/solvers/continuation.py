@@ -19,8 +19,8 @@ class Continuation:
 
     A likelihood that jumps or has kinks where the gate selects other experts for a row has its maximum on such borders
     as a rule, where no derivative vanishes. The path leads there through smooth neighbours; at its end many moves of
-    the gate alone are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood: the
-    certificate's kind is "border", or "interior" where the derivatives vanish too.
+    gate and experts are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood:
+    the certificate's kind is "border", or "interior" where the derivatives vanish too.
 
     Parameters
     ----------

@@ -166,12 +166,11 @@ def certify(likelihood, theta, tol, at=None):
     dict
         `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "limit" where
         that holds but for directions in which the gate's information has vanished and going on gains nothing, so that
-        the supremum lies at infinity; "border" where the gate
-        has no information although it stays (it selects one expert for each row), or where `Continuation` says so;
-        "none" otherwise.
-        `decrement`: what a Newton step would still gain.
-        `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue (at a limit:
-        of the other directions). `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate of a limit.
+        the supremum lies at infinity; "border" where the gate has no information although it stays (it selects one
+        expert for each row), or where `Continuation` says so; "none" otherwise. `decrement`: what a Newton step would
+        still gain. `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue;
+        at a limit both of the other directions. `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate
+        of a limit.
     """
     at = likelihood.expand(theta) if at is None else at
     flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
