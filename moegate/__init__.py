@@ -1,6 +1,6 @@
 """moegate: statistical estimation of mixtures of experts."""
 
-from .estimators import MoERegressor
+from .estimators import MoEClassifier, MoERegressor
 from .gates import (
     ActivationGate,
     CosineGate,
@@ -15,6 +15,7 @@ from .gates import (
     SparsemaxGate,
     TopKGate,
 )
+from .penalties import Ridge
 
 __version__ = "0.1.0"
 
@@ -26,8 +27,10 @@ __all__ = [
     "GumbelGate",
     "HierarchicalGate",
     "LaplaceGate",
+    "MoEClassifier",
     "MoERegressor",
     "ModifiedSoftmaxGate",
+    "Ridge",
     "SigmoidGate",
     "SoftmaxGate",
     "SparsemaxGate",

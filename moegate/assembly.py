@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from ._kernels import pairs_of, symmetric
 
 
 class Expansion(NamedTuple):
-    """Second-order expansion of the log-likelihood at one point."""
+    """Second-order expansion of the log-likelihood, less a penalty, at one point."""
 
     value: float
     score: np.ndarray  # (p,)
@@ -22,29 +23,37 @@ def free(model):
     return np.concatenate([np.flatnonzero(gate), gate.size + np.arange(np.prod(model.expert_shape))])
 
 
-def score(model, full, sums):
-    """Gradient of the log-likelihood, (p,)."""
+def score(model, full, sums, penalty=None):
+    """Gradient of the penalised log-likelihood, (p,)."""
     coef = model.split(full)[1]
-    return np.concatenate([_gate_score(model, sums)[model.gate_free], _expert_score(model, coef, sums).ravel()])
+    gradient = np.concatenate([_gate_score(model, sums)[model.gate_free], _expert_score(model, coef, sums).ravel()])
+    return gradient if penalty is None else gradient - penalty.score(full)
 
 
-def information(model, full, sums):
+def information(model, full, sums, penalty=None):
     """Complete-data information, (p, p)."""
     coef = model.split(full)[1]
     curved = _grams(model, sums) - sums["mass"][:, None, None] * model.experts.constant_hessian(coef)
-    return _select(model, _block_diagonal([_gate_information(model, sums), *curved]))
+    whole = _select(model, block_diag(_gate_information(model, sums), *curved))
+    return whole if penalty is None else whole + penalty.matrix(model.n_experts)
 
 
-def m_step(model, full, sums):
+def m_step(model, full, sums, penalty=None):
     """The next EM iterate, of a stack too: experts by their own M-step, the gate by one Newton step."""
     gate, coef = model.split(full)
-    mass, mask = sums["mass"], model.gate_free
+    mask, new = model.gate_free, gate.copy()
     at = np.flatnonzero(mask)
-    new = gate.copy()
-    information = _gate_information(model, sums)[..., at[:, None], at]
-    new[..., mask] += model.gate.m_step(_gate_score(model, sums)[..., mask], information)
-    experts = model.experts.m_step(coef, _expert_score(model, coef, sums), _grams(model, sums), mass)
-    return model.join(new, experts)
+    gate_score, gate_information = (
+        _gate_score(model, sums)[..., mask],
+        _gate_information(model, sums)[..., at[:, None], at],
+    )
+    expert_score, grams = _expert_score(model, coef, sums), _grams(model, sums)
+    if penalty is not None:
+        by_gate, by_experts = penalty.pulls(full)
+        gate_score, gate_information = gate_score - by_gate, gate_information + penalty.gate
+        expert_score, grams = expert_score - by_experts, grams + penalty.expert
+    new[..., mask] += model.gate.m_step(gate_score, gate_information)
+    return model.join(new, model.experts.m_step(coef, expert_score, grams, sums["mass"]))
 
 
 def scoring_step(score, information):
@@ -53,14 +62,15 @@ def scoring_step(score, information):
     return np.linalg.lstsq(information / np.outer(size, size), score / size, rcond=1e-12)[0] / size
 
 
-def hessian(model, full, sums):
+def hessian(model, full, sums, penalty=None):
     """Observed Hessian, (p, p)."""
     coef = model.split(full)[1]
     gate = _blocks(_gate_part(model, sums["observed"], (-2, -1)), len(sums["gate"]))
     if "bend" in sums:
-        gate = gate + _block_diagonal(sums["bend"])
+        gate = gate + block_diag(*sums["bend"])
     cross = _cross(model, coef, sums)
-    return _select(model, np.block([[gate, cross], [cross.T, _expert_hessian(model, coef, sums)]]))
+    whole = _select(model, np.block([[gate, cross], [cross.T, _expert_hessian(model, coef, sums)]]))
+    return whole if penalty is None else whole - penalty.matrix(model.n_experts)
 
 
 def _gate_part(model, A, axes=(-1,)):
@@ -123,7 +133,7 @@ def _expert_hessian(model, coef, sums):
     half = _expert_part(model, sums["half"]).reshape(K, K, P)  # by the expert of the constant, then of the residual
     mixed = np.einsum("kp,klq->kplq", first, half).reshape(coef.size, coef.size)
     outer = np.einsum("kl,kp,lq->kplq", sums["spread"], first, first).reshape(coef.size, coef.size)
-    return H + mixed + mixed.T + outer + _block_diagonal(sums["mass"][:, None, None] * second)
+    return H + mixed + mixed.T + outer + block_diag(*(sums["mass"][:, None, None] * second))
 
 
 def _select(model, A):
@@ -142,12 +152,3 @@ def _blocks(pairs, m):
     i, j = pairs_of(m)
     full[..., j, i, :, :] = np.swapaxes(full[..., i, j, :, :], -1, -2)
     return np.swapaxes(full, -3, -2).reshape(*stack, m * q, m * q)
-
-
-def _block_diagonal(blocks):
-    size = sum(len(b) for b in blocks)
-    out, at = np.zeros((size, size)), 0
-    for b in blocks:
-        out[at : at + len(b), at : at + len(b)] = b
-        at += len(b)
-    return out

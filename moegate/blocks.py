@@ -81,18 +81,26 @@ class Design:
 
 @dataclass(frozen=True)
 class Block:
-    """A few thousand rows: design V (Q, B), response y (B,) or None, weight (B,) or None."""
+    """A few thousand rows: design V (Q, B), response y (B,) or None, weight (B,) or None, offset (B,) or None."""
 
     V: np.ndarray
     y: np.ndarray
     weight: np.ndarray
     units: Units
+    offset: np.ndarray = None
     _designs: dict = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def products(self):
         """Products of pairs of design rows, so that every weighted Gram of a pass is one matrix product."""
         return products(self.V)
+
+    @property
+    def values(self):
+        """All that makes rows different, (B, ...), scaled where it is part of the design."""
+        Q = len(self.V)
+        parts = (self.V, self.y if Q == len(self.units.center) + 1 else None, self.offset)
+        return np.vstack([part for part in parts if part is not None]).T
 
     def design(self, rows):
         """The rows of the design that a component uses (the response row excluded)."""
@@ -132,6 +140,8 @@ class Rows:
         Whether -y is a row of the design.
     size : int
         Rows per block.
+    offset : ndarray of shape (n,), optional
+        A known term of the experts' predictors.
     """
 
     X: np.ndarray
@@ -140,6 +150,7 @@ class Rows:
     units: Units
     response: bool = True
     size: int = BLOCK_SIZE
+    offset: np.ndarray = None
     _cache: list = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -181,8 +192,14 @@ class Rows:
 
     def take(self, index):
         """The same data restricted to some rows."""
-        y, w = (None if a is None else a[index] for a in (self.y, self.weight))
-        return replace(self, X=self.X[index], y=y, weight=w, _cache=[])
+        y, w, offset = (None if a is None else a[index] for a in (self.y, self.weight, self.offset))
+        return replace(self, X=self.X[index], y=y, weight=w, offset=offset, _cache=[])
+
+    @property
+    def _values(self):
+        """All that makes rows different, (n, ...)."""
+        parts = (self.X, self.y, self.offset)
+        return np.column_stack([part for part in parts if part is not None])
 
     def thinned(self, share, draw=0):
         """About a share of the rows, chosen by a hash of their values, so that equal rows stay together.
@@ -190,14 +207,12 @@ class Rows:
         Draws of different numbers are independent, so that a part of a part is one too.
         """
         limit, salt = np.uint64(min(int(share * 2.0**64), 2**64 - 1)), np.uint64(draw)
-        keep = [mix(row_keys(block.V.T, QUANTUM) ^ salt) < limit for block in self]
+        keep = [mix(row_keys(block.values, QUANTUM) ^ salt) < limit for block in self]
         return self.take(np.flatnonzero(np.concatenate(keep)))
 
     def merged(self):
         """Equal rows as one row with their summed weight, in an order that depends on the values alone."""
-        _, first, inverse = np.unique(
-            row_keys(np.column_stack([self.X, self.y])), return_index=True, return_inverse=True
-        )
+        _, first, inverse = np.unique(row_keys(self._values), return_index=True, return_inverse=True)
         return replace(self.take(first), weight=self._summed(inverse, len(first)))
 
     def _summed(self, group, n_groups):
@@ -224,4 +239,5 @@ class Rows:
         if self.response:
             np.subtract(units.y_center, y, out=V[d + 1])
             V[d + 1] /= units.y_scale
-        return Block(V, y, None if self.weight is None else self.weight[at], units)
+        weight, offset = (None if a is None else a[at] for a in (self.weight, self.offset))
+        return Block(V, y, weight, units, offset)

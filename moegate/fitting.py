@@ -1,35 +1,49 @@
 """From starts to a winner: many short EM runs, the best of them climbed to the end, degenerate ends put last."""
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .initialization import Sample, starts
 from .likelihood import STACKED_ROWS
-from .solvers import EM, LBFGS, Continuation, Newton
+from .solvers import EM, LBFGS, UNCERTIFIED, Continuation, Newton
 
-# The funnel from starts to finished runs: at each stage the best runs go on, in multiples of n_init.
-STARTS, STEPS = 15, 12  # starts, and their EM steps
-CLIMBED, CLIMB_STEPS = 3, 8  # different runs that go on, and their solver iterations
+NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
+
+
+class Funnel(NamedTuple):
+    """From starts to finished runs: at each stage the best runs go on, in multiples of n_init.
+
+    Attributes
+    ----------
+    starts, steps : int
+        Starts, and their EM steps.
+    climbed, climb_steps : int
+        Different runs that go on, and their solver iterations.
+    long : float
+        Runs climbed to their end.
+    """
+
+    starts: int
+    steps: int
+    climbed: int
+    climb_steps: int
+    long: float
+
+
+USUAL, LARGE = Funnel(15, 12, 3, 8, 1.0), Funnel(4, 6, 1, 60, 0.3)  # up to NEWTON_LIMIT parameters, and above
 PATHS, APART = 4, 0.3  # one in so many of n_init runs follows a gate's path, and as many that began so far apart
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
-NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
 PER_PARAMETER = 50  # rows for each parameter, where that is more
 MUCH_MORE = 3  # a sample is drawn where there are so many times as many rows
+LEAST = 0.5  # rows without which a penalised expert is empty
 TIES_BELOW = 100_000  # rows: where tight experts are looked through for tied responses
 FULL_RUNS, ERRORS = 3, 3.0  # climbs on all rows at most; standard errors within which a run rivals the best
-UNCERTIFIED = {
-    "kind": "none",
-    "decrement": np.nan,
-    "min_eigenvalue": np.nan,
-    "em_rate": np.nan,
-    "at_boundary": False,
-    "gate_diverged": False,
-}
 
 
 @dataclass(frozen=True)
@@ -91,10 +105,13 @@ def pooled(likelihood):
 def degenerate_experts(likelihood, theta):
     """Experts that the family calls degenerate, and tight ones that rest on a few tied responses.
 
-    One expert alone is degenerate on its scale floor only: its likelihood is bounded unless it fits exactly.
+    One expert alone is degenerate on its scale floor only: its likelihood is bounded unless it fits exactly. An expert
+    that a penalty holds is so only where it has not even one row.
     """
     model, n = likelihood.model, likelihood.rows.n_rows
     coef, width = model.split(theta)[1], len(model.expert_rows)
+    if likelihood.tamed:
+        return tuple(np.flatnonzero(likelihood.expert_rows(theta) < LEAST).tolist())
     if model.n_experts == 1:
         return tuple(np.flatnonzero(model.experts.on_boundary(coef)).tolist())
     bad = model.experts.degenerate(coef, likelihood.expert_rows(theta), n, width)
@@ -103,12 +120,12 @@ def degenerate_experts(likelihood, theta):
     return tuple(np.flatnonzero(bad).tolist())
 
 
-def begin(likelihood, sample, origin, chunk):
+def begin(likelihood, sample, origin, chunk, steps=USUAL.steps):
     """The first EM steps from the responsibilities of some starts, together."""
     model, x = likelihood.model, sample.x * likelihood.rows.units.scale + likelihood.rows.units.center
     resps = [model.gate.scores.arrange(x, start.responsibilities(sample, model.n_experts)) for start in chunk]
     origins = np.stack([model.begin(origin, x, resp * sample.weight[:, None]) for resp in resps])
-    ends = EM(max_iter=STEPS, tol=1e-3).run_all(likelihood, likelihood.m_steps(origins, np.stack(resps)))
+    ends = EM(max_iter=steps, tol=1e-3).run_all(likelihood, likelihood.m_steps(origins, np.stack(resps)))
     return [
         _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
         for start, theta, value, history in zip(chunk, *ends, strict=True)
@@ -185,7 +202,9 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     parallel = Parallel(n_jobs=n_jobs)
     tiny = _subsampled(small, START_ROWS)
     easy = tiny.path()[0]
-    short, middle = _funnel(parallel, easy, solver, starts(init, STARTS * n_init, entropy), n_init)
+    funnel = USUAL if likelihood.n_params <= NEWTON_LIMIT else LARGE
+    short, middle = _stages(parallel, easy, solver, starts(init, funnel.starts * n_init, entropy), n_init, funnel)
+    n_init = int(np.ceil(funnel.long * n_init))
     if easy is tiny:
         chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
     else:
@@ -203,13 +222,15 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     return full + long + middle + short
 
 
-def _funnel(parallel, small, solver, work, n_init):
+def _stages(parallel, small, solver, work, n_init, funnel):
     """From starts to the runs worth finishing: the short runs and the middle ones, each best first."""
-    sample, origin = Sample.from_rows(small.rows), pooled(small)
-    chunks = parallel(delayed(begin)(small, sample, origin, chunk) for chunk in _chunks(work, sample.n_rows))
+    sample, origin = Sample.from_rows(small.rows, small.model.experts), pooled(small)
+    chunks = _chunks(work, sample.n_rows)
+    chunks = parallel(delayed(begin)(small, sample, origin, chunk, funnel.steps) for chunk in chunks)
     short = _best_first([run for chunk in chunks for run in chunk])
-    brief = replace(solver, max_iter=CLIMB_STEPS) if hasattr(solver, "max_iter") else solver
-    some = _different(small, short, CLIMBED * n_init, UNFINISHED)
+    brief = {"max_iter": funnel.climb_steps, "certified": False}
+    brief = replace(solver, **{name: value for name, value in brief.items() if hasattr(solver, name)})
+    some = _different(small, short, funnel.climbed * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
     return short, _best_first(middle)
 

@@ -35,37 +35,56 @@ class Geometry:
         return np.linalg.qr(vectors[values < 1e-9].T / size[:, None])[0]
 
     def receding(self, theta, information):
-        """Directions in which the gate diverges: where its information has vanished, but for those it cannot see.
+        """Directions in which the gate or an expert diverges: where its information has vanished.
 
-        There a unit of the gate's parameters carries next to no information per row, and a step as long as they are
-        carries less than one unit in all.
+        There a unit of its parameters carries next to no information per row, and a step as long as they are carries
+        less than one unit in all. Directions that a gate cannot see do not count, nor do experts whose family has no
+        maximum at infinity.
 
         Parameters
         ----------
         theta : ndarray of shape (p,)
         information : ndarray of shape (p, p)
-            Complete-data information at theta.
+            Complete-data information at theta, and of a penalty.
 
         Returns
         -------
         directions : ndarray of shape (p, f)
             f = 0 where there is none.
         step : ndarray of shape (p,)
-            The part of the gate's own parameters that lies in them: along it the gate may recede further.
+            The part of the parameters themselves that lies in them: along it they may recede further.
         """
-        n = self.model.n_gate
-        C = np.eye(n, self.n_params) if self.transform is None else self.transform[:n]
-        at = self.gate_arguments
-        flat = self.model.flat(self._full(theta))[:n]
+        n, (K, P) = self.model.n_gate, self.model.expert_shape
+        parts = [(slice(0, n), self.model.flat(self._full(theta))[:n])]
+        if self.model.experts.recedes:
+            parts += [(slice(at, at + P), np.zeros((P, 0))) for at in range(n, n + K * P, P)]
+        directions, steps = zip(*(self._vanished(theta, information, *part) for part in parts), strict=True)
+        return np.hstack(directions), sum(steps)
+
+    def _vanished(self, theta, information, part, flat):
+        """`receding` of the parameters in one part of the model's, but for directions `flat` of them."""
         seen = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
-        gate, back = seen.T @ (C @ theta), np.linalg.pinv(C[:, at]) @ seen
+        if self.transform is None:
+            at, own, back = part, seen.T @ theta[part], seen
+        else:
+            C = self.transform[part]
+            at = np.flatnonzero(C.any(axis=0))
+            own, back = seen.T @ (C @ theta), np.linalg.pinv(C[:, at]) @ seen
+        at = np.arange(self.n_params)[at]
         values, vectors = np.linalg.eigh(back.T @ information[np.ix_(at, at)] @ back)
         directions = np.zeros((self.n_params, len(values)))
         directions[at] = back @ vectors
+        along = vectors.T @ own
         with np.errstate(over="ignore", invalid="ignore"):
-            weak = (values * (gate @ gate) < 1) | (values < 1e-10 * np.max(values, initial=0.0))
+            weak = (values * along**2 < 1) | (values < 1e-10 * np.max(values, initial=0.0))
         weak &= values < VANISHED * self.total_weight
-        return directions[:, weak], directions[:, weak] @ (vectors[:, weak].T @ gate)
+        return directions[:, weak], directions[:, weak] @ along[weak]
+
+    def diverged(self, theta, step):
+        """Whether a step of `receding` moves the gate, and which experts it moves."""
+        n, moved = self.model.n_gate, np.abs(self._full(step)) > 1e-9 * np.max(np.abs(theta), initial=0.0)
+        experts = moved[n:].reshape(self.model.expert_shape).any(axis=1)
+        return bool(moved[:n].any()), tuple(np.flatnonzero(experts).tolist())
 
     def steepest_gate(self, theta):
         """The expert whose gate slopes are largest, and their norm."""

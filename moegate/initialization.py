@@ -16,7 +16,7 @@ LLOYD_STEPS = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """What starts see: scaled columns x (n, d), scaled response y (n,), weights (n,), one key per row (n,)."""
+    """What starts see: scaled columns x (n, d), scaled response y (n, r), weights (n,), one key per row (n,)."""
 
     x: np.ndarray
     y: np.ndarray
@@ -24,13 +24,18 @@ class Sample:
     keys: np.ndarray
 
     @classmethod
-    def from_rows(cls, rows):
-        """From the data that a likelihood holds; the response is standardised for the purpose."""
+    def from_rows(cls, rows, experts):
+        """From the data that a likelihood holds: the response as the expert family shows it, standardised.
+
+        Several columns of it, the indicators of classes, stand in an order that the classes' codes do not change.
+        """
         x = np.concatenate([block.V[: rows.n_columns].T for block in rows])
         weight = np.ones(len(x)) if rows.weight is None else rows.weight
-        y = np.asarray(rows.y, dtype=float)
-        center = np.average(y, weights=weight)
-        y = (y - center) / max(np.sqrt(np.average((y - center) ** 2, weights=weight)), 1e-300)
+        seen = experts.seen(np.asarray(rows.y, dtype=float), rows.offset)
+        center = np.average(seen, axis=0, weights=weight)
+        y = seen - center
+        y = y / np.maximum(np.sqrt(np.average(y**2, axis=0, weights=weight)), 1e-300)
+        y = y[:, np.lexsort(np.round([*(weight * x.T @ y / weight.sum()), center], 9))]
         return cls(x, y, weight, row_keys(np.column_stack([x, y]), QUANTUM))
 
     @property
@@ -39,7 +44,7 @@ class Sample:
 
     @property
     def joint(self):
-        """Columns and response side by side, (n, d + 1)."""
+        """Columns and response side by side, (n, d + r)."""
         return np.column_stack([self.x, self.y])
 
     def uniforms(self, key, n):
@@ -51,12 +56,12 @@ class Sample:
 
 def hyperplane(sample, K, rng):
     """Slabs between parallel hyperplanes, in columns and response, at weighted quantiles."""
-    return _slabs(sample, sample.joint @ rng.standard_normal(sample.x.shape[1] + 1), K)
+    return _slabs(sample, sample.joint @ rng.standard_normal(sample.joint.shape[1]), K)
 
 
 def quantile(sample, K, rng):
     """Slabs at weighted quantiles of one column or of the response."""
-    return _slabs(sample, sample.joint[:, rng.integers(sample.x.shape[1] + 1)], K)
+    return _slabs(sample, sample.joint[:, rng.integers(sample.joint.shape[1])], K)
 
 
 def _slabs(sample, position, K):
@@ -82,7 +87,7 @@ def regressions(sample, K, rng):
     design = np.column_stack([sample.x, np.ones(len(sample.x))])
     draws = sample.uniforms(_key(rng), K)
     coef = [_regression(design, sample.y, _distinct_smallest(u, design.shape[1] + 2)) for u in draws.T]
-    return _hard(np.argmin(np.abs(sample.y[:, None] - design @ np.transpose(coef)), axis=1), K)
+    return _hard(np.argmin([np.linalg.norm(sample.y - design @ c, axis=1) for c in coef], axis=0), K)
 
 
 def _regression(design, y, at):

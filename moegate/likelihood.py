@@ -1,7 +1,7 @@
 """The log-likelihood of a model on data, a function of one flat vector: all that solvers and inference see."""
 
 from dataclasses import replace
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 
 import numpy as np
@@ -26,6 +26,10 @@ class Likelihood(Geometry):
         parameters, and the change to user units. None is the identity.
     mapper : callable, default=map
         `map` over blocks.
+    penalty : Quadratic, optional
+        Subtracted, times the total weight, in the model's scaled parameters: value, derivatives and steps are then
+        those of the penalised log-likelihood, while what belongs to single rows (`responsibilities`, `score_samples`,
+        `score_obs`) is not changed.
 
     Notes
     -----
@@ -44,19 +48,29 @@ class Likelihood(Geometry):
     True
     """
 
-    def __init__(self, model, rows, transform=None, mapper=map):
+    def __init__(self, model, rows, transform=None, mapper=map, penalty=None):
         self.model = model
         self.rows = rows
         self.transform = transform
         self.mapper = mapper
+        self.penalty = penalty
 
     def on(self, rows):
         """The same likelihood on other rows."""
-        return Likelihood(self.model, rows, self.transform, self.mapper)
+        return Likelihood(self.model, rows, self.transform, self.mapper, self.penalty)
 
-    @property
-    def _data(self):
-        return self.rows, self.transform, self.mapper
+    def unpenalised(self):
+        """The log-likelihood alone."""
+        return self if self.penalty is None else Likelihood(self.model, self.rows, self.transform, self.mapper)
+
+    def _of(self, gate):
+        """The same with another gate."""
+        return Likelihood(replace(self.model, gate=gate), self.rows, self.transform, self.mapper, self.penalty)
+
+    @cached_property
+    def _penalty(self):
+        """The penalty in units of the log-likelihood."""
+        return None if self.penalty is None else self.penalty.times(self.total_weight)
 
     # passes ---------------------------------------------------------------------------------------------------------
 
@@ -83,6 +97,8 @@ class Likelihood(Geometry):
         with np.errstate(all="ignore"):
             sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows if over is None else over))
         sums["value"] = sums["value"] + self.offset
+        if self.penalty is not None:
+            sums["value"] = sums["value"] - self._penalty.value(full)
         return sums
 
     @property
@@ -101,12 +117,17 @@ class Likelihood(Geometry):
         return self.model.n_params if self.transform is None else self.transform.shape[1]
 
     @property
+    def tamed(self):
+        """Whether a maximum exists however few rows an expert has: probabilities, with a penalty on the slopes."""
+        return self.penalty is not None and self.model.experts.discrete
+
+    @property
     def total_weight(self):
         """Sum of the row weights."""
         return self.rows.total_weight
 
     def value(self, theta):
-        """Log-likelihood at theta; -inf where theta is not admissible.
+        """Log-likelihood at theta, less the penalty; -inf where theta is not admissible.
 
         Parameters
         ----------
@@ -134,7 +155,7 @@ class Likelihood(Geometry):
         full, sums = self._pass(passes.score, theta)
         if sums is None:
             return -np.inf, np.zeros(len(theta))
-        return sums["value"], self._pull(assembly.score(self.model, full, sums))
+        return sums["value"], self._pull(assembly.score(self.model, full, sums, self._penalty))
 
     def expand(self, theta, hessian=True):
         """Value, score, complete-data information and (Louis' identity) observed Hessian, from one pass.
@@ -146,8 +167,11 @@ class Likelihood(Geometry):
         full, sums = self._pass(passes.hessian if hessian else passes.em, theta)
         if sums is None:
             return Expansion(-np.inf, None, None)
-        score, information = assembly.score(self.model, full, sums), assembly.information(self.model, full, sums)
-        observed = self._pull2(assembly.hessian(self.model, full, sums)) if hessian else None
+        score, information = (
+            assembly.score(self.model, full, sums, self._penalty),
+            assembly.information(self.model, full, sums, self._penalty),
+        )
+        observed = self._pull2(assembly.hessian(self.model, full, sums, self._penalty)) if hessian else None
         return Expansion(sums["value"], self._pull(score), self._pull2(information), observed)
 
     def value_score_hessian(self, theta):
@@ -188,18 +212,18 @@ class Likelihood(Geometry):
         sound = np.isfinite(sums["value"])
         if sound.any():
             at, sums = at[sound], sums.members(sound)
-            values[at], following[at] = sums["value"], assembly.m_step(self.model, thetas[at], sums)
+            values[at], following[at] = sums["value"], assembly.m_step(self.model, thetas[at], sums, self._penalty)
         return values, following
 
     def _following(self, theta, full, sums):
         """Argument after an M-step; where the transform ties parameters, after a scoring step, which surely climbs."""
         C = self.transform
         if C is None:
-            return assembly.m_step(self.model, full, sums)
+            return assembly.m_step(self.model, full, sums, self._penalty)
         if C.shape[0] == C.shape[1]:
-            return theta + np.linalg.solve(C, assembly.m_step(self.model, full, sums) - full)
-        score = self._pull(assembly.score(self.model, full, sums))
-        information = self._pull2(assembly.information(self.model, full, sums))
+            return theta + np.linalg.solve(C, assembly.m_step(self.model, full, sums, self._penalty) - full)
+        score = self._pull(assembly.score(self.model, full, sums, self._penalty))
+        information = self._pull2(assembly.information(self.model, full, sums, self._penalty))
         return theta + assembly.scoring_step(score, information)
 
     def m_step(self, theta, resp):
@@ -216,12 +240,12 @@ class Likelihood(Geometry):
     def unsmoothed(self):
         """The likelihood without what smooths the kinks of the gate's scores."""
         gate = self.model.gate.exact()
-        return self if gate == self.model.gate else Likelihood(replace(self.model, gate=gate), *self._data)
+        return self if gate == self.model.gate else self._of(gate)
 
     def path(self):
         """Likelihoods ending in this one, for a solver that continues from an easier gate."""
         gates = self.model.gate.path(self.model.n_experts)
-        return [Likelihood(replace(self.model, gate=gate), *self._data) for gate in gates[:-1]] + [self]
+        return [self._of(gate) for gate in gates[:-1]] + [self]
 
     def expert_rows(self, theta):
         """Number of rows that each expert accounts for, (K,): the sums of responsibilities without the weights."""

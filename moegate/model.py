@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import elementwise
-from scipy.special import ndtr
 
 from ._kernels import log_sum_exp
 
@@ -149,7 +148,8 @@ class MixtureOfExperts:
         -------
         dict
             `gate_coef` (K, columns) and `gate_intercept` (K,) for affine scores, the last expert zero; for Gaussian
-            experts `coef` (K, columns), `intercept` (K,) and `sigma` (K,), in units of the response.
+            experts `coef` (K, columns), `intercept` (K,) and `sigma` (K,), in units of the response; for multinomial
+            experts `coef` (K, M, columns) and `intercept` (K, M), for Poisson experts those of the log-means.
         """
         gate, experts = self.split(theta)
         return {**self.gate.scores.natural(gate, self.n_experts), **self.experts.natural(experts)}
@@ -179,7 +179,8 @@ class MixtureOfExperts:
         rows, V = self.predictor_rows, block.V
         V = V if rows == tuple(range(len(V))) else V[list(rows)]
         stack, K, channels = experts.shape[:-2], self.n_experts, self.experts.n_channels
-        return (experts.reshape(*stack, K * channels, -1) @ V).reshape(*stack, K, channels, -1)
+        eta = (experts.reshape(*stack, K * channels, -1) @ V).reshape(*stack, K, channels, -1)
+        return eta if block.offset is None else eta + block.offset
 
     def log_gate(self, theta, block):
         """Log-probabilities of the experts, (K, B)."""
@@ -188,10 +189,15 @@ class MixtureOfExperts:
     def log_joint(self, theta, block):
         """log pi_k(x) + log f_k(y | x), (K, B), in scaled units of the response."""
         experts = self.split(theta)[1]
-        return self.log_gate(theta, block) + self.experts.log_prob(experts, self.predictors(experts, block), block.y)
+        terms = self.experts.terms(self.predictors(experts, block))
+        return self.log_gate(theta, block) + self.experts.log_prob(experts, terms, block.y)
 
     def _expert_design(self, theta, block):
-        return self.split(theta)[1], block.design(self.expert_rows).Z
+        """Coefficients and design of the experts; an offset is one more row, whose coefficient is one."""
+        coef, Z = self.split(theta)[1], block.design(self.expert_rows).Z
+        if block.offset is None:
+            return coef, Z
+        return np.column_stack([coef, np.ones(len(coef))]), np.vstack([Z, block.offset])
 
     def expert_means(self, theta, block):
         """Means of the experts, (K, B)."""
@@ -200,6 +206,15 @@ class MixtureOfExperts:
     def mean(self, theta, block):
         """Mean of the response, (B,)."""
         return np.sum(np.exp(self.log_gate(theta, block)) * self.expert_means(theta, block), axis=0)
+
+    def log_probabilities(self, theta, block):
+        """Logarithms of the class probabilities, (M, B)."""
+        by_expert = self.experts.log_probabilities(*self._expert_design(theta, block))
+        return log_sum_exp(np.swapaxes(self.log_gate(theta, block)[:, None] + by_expert, 0, 1))
+
+    def expert_probabilities(self, theta, block):
+        """Class probabilities of the experts, (K, M, B)."""
+        return self.experts.probabilities(*self._expert_design(theta, block))
 
     def variance(self, theta, block):
         """Variance of the response by the law of total variance, (B,)."""
@@ -213,13 +228,11 @@ class MixtureOfExperts:
         return log_sum_exp(self.log_gate(theta, block) + self.experts.log_pdf(*self._expert_design(theta, block), y))
 
     def expected_log_pdf(self, theta, block):
-        """Mean of the log density under the model itself, (B,): Gauss-Hermite nodes on each expert's normal scores."""
-        nodes, weights = np.polynomial.hermite_e.hermegauss(20)
-        experts, Z = self._expert_design(theta, block)
+        """Mean of the log density under the model itself, (B,): over the nodes of each expert."""
         out, pi = 0.0, np.exp(self.log_gate(theta, block))
-        for level, weight in zip(ndtr(nodes), weights / weights.sum(), strict=True):
-            ends = self.experts.quantile(experts, Z, level)
-            out = out + weight * sum(p * self.log_pdf(theta, block, y) for p, y in zip(pi, ends, strict=True))
+        for points, weights in self.experts.nodes(*self._expert_design(theta, block)):
+            shares = zip(pi * weights, points, strict=True)
+            out = out + sum(share * self.log_pdf(theta, block, y) for share, y in shares)
         return out
 
     def log_cdf(self, theta, block, y, upper=False):
@@ -228,10 +241,10 @@ class MixtureOfExperts:
         return log_sum_exp(self.log_gate(theta, block) + tail(*self._expert_design(theta, block), y))
 
     def quantile(self, theta, block, q):
-        """Quantiles (B,) at the level q: the root of the mixture's distribution function.
+        """Quantiles (B,) at the level q: the root of the distribution function, or the integer that reaches it.
 
-        The root lies between the smallest and largest quantile of the experts with positive probability; it is sought
-        on the logarithm of the nearer tail, so that extreme levels lose no digits.
+        It lies between the smallest and largest quantile of the experts with positive probability; it is sought on the
+        logarithm of the nearer tail, so that extreme levels lose no digits.
         """
         log_pi = self.log_gate(theta, block)
         experts, Z = self._expert_design(theta, block)
@@ -244,14 +257,9 @@ class MixtureOfExperts:
 
         def excess(y, column):
             column = column.astype(int)
-            at = self._columns(experts, Z, column, tail, y)
-            return sign * (log_sum_exp(log_pi[:, column] + at) - level)
+            return sign * (log_sum_exp(log_pi[:, column] + tail(experts, Z[:, column], y)) - level)
 
-        return _root(excess, low, high)
-
-    @staticmethod
-    def _columns(experts, Z, column, tail, y):
-        return tail(experts, Z[:, column], y)
+        return (_first if self.experts.discrete else _root)(excess, low, high)
 
     def sample(self, theta, block, rng):
         """One response per row, (B,)."""
@@ -263,9 +271,9 @@ class MixtureOfExperts:
     # labels ---------------------------------------------------------------------------------------------------------
 
     def canonical_order(self, theta, block):
-        """Experts by falling gate probability at the first row of a block, ties by the experts' means there."""
+        """Experts by falling gate probability at the first row of a block, ties by `rank` of the experts there."""
         mass = np.exp(self.log_gate(theta, block))[:, 0]
-        order = np.lexsort((self.expert_means(theta, block)[:, 0], -np.round(mass, 9)))
+        order = np.lexsort((self.experts.rank(*self._expert_design(theta, block))[:, 0], -np.round(mass, 9)))
         return self.gate.scores.order(order, self.n_experts)
 
     def gauged(self, theta):
@@ -285,3 +293,13 @@ def _root(function, low, high):
     columns = np.arange(len(low), dtype=float)
     tolerances = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}
     return elementwise.find_root(function, (low - pad, high + pad), args=(columns,), tolerances=tolerances).x
+
+
+def _first(function, low, high):
+    """Elementwise first integer above `low` - 1 at which an increasing function is not negative, `high` at most."""
+    low, columns = low - 1, np.arange(len(low), dtype=float)
+    while np.any(high - low > 1):
+        middle = np.floor((low + high) / 2)
+        reached = function(middle, columns) >= -1e-13
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return high

@@ -42,7 +42,7 @@ class State(NamedTuple):
     experts: np.ndarray  # (K, P)
     S: np.ndarray  # scores (K, B)
     P: np.ndarray  # gate probabilities (K, B)
-    eta: np.ndarray  # predictors (K, c, B)
+    terms: object  # of the experts, from their predictors (K, c, B)
     density: np.ndarray  # (B,), relative to the peak
     peak: np.ndarray  # (B,)
     R: np.ndarray  # responsibilities (K, B)
@@ -58,10 +58,10 @@ def e_step(model, theta, block):
     gate, experts = model.split(theta)
     S = model.gate.scores(gate, block.design(model.gate_rows), model.n_experts)
     L, P, total = model.gate.link.parts(S, gate.shape[-2])
-    eta = model.predictors(experts, block)
-    joint = model.experts.log_prob(experts, eta, block.y)
+    terms = model.experts.terms(model.predictors(experts, block))
+    joint = model.experts.log_prob(experts, terms, block.y)
     joint += L
-    return State(gate, experts, S, P, eta, *responsibilities(joint, total))
+    return State(gate, experts, S, P, terms, *responsibilities(joint, total))
 
 
 def _value(state, block):
@@ -90,7 +90,7 @@ def _pull(model, state):
 
 def _residuals(model, state, block):
     """Residuals by channel and their product with the responsibilities, both (K c, B)."""
-    u = model.experts.residuals(state.experts, state.eta, block.y)
+    u = model.experts.residuals(state.experts, state.terms, block.y)
     *stack, K, channels, B = u.shape
     shape = (*stack, K * channels, B)
     return u.reshape(shape), (u * state.R[..., None, :]).reshape(shape)
@@ -144,7 +144,7 @@ def hessian(model, theta, block):
 
 def _information_weights(model, state):
     m = state.gate.shape[-2]
-    kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
+    kappa = model.experts.weight_curvature(state.experts, state.terms, state.R)
     *stack, K, pairs, B = kappa.shape
     yield "gate_information", model.gate.link.information(state.S, state.P, m)
     yield "grams", kappa.reshape(*stack, K * pairs, B)
@@ -166,7 +166,7 @@ def _pair_weights(model, state, u, Ru, owner):
     """r_k (delta_kl - r_l) u_a u_b - delta_kl r_k kappa_ab, by pairs a <= b."""
     n, c = len(owner), model.experts.n_channels
     out, at = np.empty((n_pairs(n), u.shape[-1])), 0
-    kappa = model.experts.weight_curvature(state.experts, state.eta, state.R)
+    kappa = model.experts.weight_curvature(state.experts, state.terms, state.R)
     for a in range(n):
         rows, same = out[at : at + n - a], c - a % c
         np.multiply(Ru[a:], -Ru[a], out=rows)

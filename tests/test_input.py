@@ -11,7 +11,7 @@ import pytest
 import statsmodels.api as sm
 from sklearn.exceptions import ConvergenceWarning
 
-from moegate import MoERegressor
+from moegate import MoERegressor, Ridge
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 
@@ -197,8 +197,10 @@ def test_objects_of_the_wrong_kind_are_named(name, value):
     refuses(rf"{name} expects one of .*, got ", **{name: value})
 
 
-def test_a_penalty_is_not_ignored():
-    refuses(r"penalty expects None, got 'l1': this version fits by maximum likelihood only", penalty="l1")
+def test_penalties_are_named():
+    refuses(r"penalty expects None, one of \['ridge'\] or Ridge\(alpha\), got 'l1'", penalty="l1")
+    refuses(r"Ridge alpha expects a finite number >= 0, got -1", penalty=Ridge(-1))
+    refuses(r"Ridge gate_alpha expects a finite number >= 0, got 'a'", penalty=Ridge(gate_alpha="a"))
 
 
 @pytest.mark.parametrize("name", ["gate_features", "expert_features"])

@@ -193,6 +193,9 @@ class Ending:
         step = np.zeros(len(theta)) if self.ray is None else np.eye(len(theta))[self.ray]
         return step[:, None][:, : self.ray is not None], step
 
+    def diverged(self, theta, step):
+        return bool(step.any()), ()
+
 
 @pytest.mark.parametrize(
     ("ending", "kind"),
@@ -200,6 +203,9 @@ class Ending:
         (Ending(), "interior"),
         (Ending(score=1e-5), "interior"),
         (Ending(score=1e-3), "none"),
+        (Ending(values=(1e-12, 1.0)), "flat"),
+        (Ending(values=(-1e-12, 1.0), score=1e-10), "flat"),
+        (Ending(values=(1e-12, 1.0), score=1e-3), "none"),
         (Ending(values=(-0.1, 1.0)), "none"),
         (Ending(boundary=True), "none"),
         (Ending(values=(1e-30, 1.0), ray=0), "limit"),

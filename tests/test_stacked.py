@@ -138,7 +138,7 @@ def test_an_empty_expert_stays_in_its_member_only():
 
 def test_a_start_does_not_depend_on_its_company():
     target = likelihood(3)
-    sample, origin, work = Sample.from_rows(target.rows), pooled(target), starts("auto", 20, 0)
+    sample, origin, work = Sample.from_rows(target.rows, target.model.experts), pooled(target), starts("auto", 20, 0)
     together = begin(target, sample, origin, work)
     apart = [begin(target, sample, origin, [start])[0] for start in work]
     for a, b in zip(together, apart, strict=True):

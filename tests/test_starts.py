@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from moegate import MoERegressor
 from moegate.estimators.data import make_rows
+from moegate.experts import Gaussian
 from moegate.fitting import Run, best
 from moegate.initialization import KINDS, Sample, starts
 
@@ -28,7 +29,7 @@ def fitted(data):
 
 
 def sample(X, y, weight=None):
-    return Sample.from_rows(make_rows(X, y, weight, True))
+    return Sample.from_rows(make_rows(X, y, weight, True), Gaussian())
 
 
 def alike(a, b):

@@ -1,5 +1,6 @@
 """Estimators: the scikit-learn face."""
 
+from .classifier import MoEClassifier
 from .regressor import MoERegressor
 
-__all__ = ["MoERegressor"]
+__all__ = ["MoEClassifier", "MoERegressor"]

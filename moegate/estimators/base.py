@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -25,76 +25,19 @@ from .report import ending_message, runs_table
 
 
 class MoEBase(CallbackSupportMixin, BaseEstimator):
-    """Parameters and fitting of a mixture of experts; see `MoERegressor`."""
-
-    def __init__(
-        self,
-        n_experts=2,
-        *,
-        gate="softmax",
-        experts="gaussian",
-        solver="auto",
-        penalty=None,
-        init="auto",
-        n_init=10,
-        max_iter=500,
-        tol=1e-8,
-        gate_features=None,
-        expert_features=None,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-    ):
-        self.n_experts = n_experts
-        self.gate = gate
-        self.experts = experts
-        self.solver = solver
-        self.penalty = penalty
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.gate_features = gate_features
-        self.expert_features = expert_features
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+    """Fitting and evaluation of a mixture of experts; the parameters are those of `MoERegressor`."""
 
     # fitting --------------------------------------------------------------------------------------------------------
 
-    @with_callbacks
-    def fit(self, X, y, sample_weight=None):
-        """Fit by maximum likelihood.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            In any units: columns are centred and scaled inside.
-        y : array-like of shape (n,)
-        sample_weight : array-like of shape (n,), optional
-            Frequency weights: weight 2 equals the row twice, weight 0 no row.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            For bad data or parameters, saying what was expected, what came, and what to do.
-
-        Warns
-        -----
-        ConvergenceWarning
-            Where the fit is not an interior maximum, an expert is degenerate, or a column is redundant.
-        """
+    def _fit(self, X, y, **metadata):
+        """Fit; `metadata` are arrays by row that `fit` takes beside X and y."""
         with threadpool_limits(limits=1, user_api="blas"):
-            data, gate = self._check(X, y, sample_weight)
-            likelihood = Likelihood(self._build_model(data, gate), data.rows)
+            data, gate = self._check(X, y, **metadata)
+            likelihood = self._likelihood(data, gate)
             tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
             solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
-            metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-            passed = {"X": X, "y": y, "metadata": metadata}
+            given = {name: value for name, value in metadata.items() if value is not None}
+            passed = {"X": X, "y": y, "metadata": given or None}
             progress = Progress(self, passed, partial(self._learned, likelihood, data))
             runs = self._run(likelihood, solver, data, progress)
             winner = self._canonical(likelihood, best(runs))
@@ -102,10 +45,10 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             progress.end(winner)
         message = ending_message(winner, likelihood, self)
         if message:
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
         return self
 
-    def _check(self, X, y, sample_weight):
+    def _check(self, X, y, sample_weight=None, exposure=None):
         """Checked data and the gate; also checks the parameters and sets what scikit-learn learns from X."""
         K = options.check_count(self.n_experts, "n_experts")
         for name in ("n_init", "max_iter"):
@@ -116,7 +59,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         family = options.check_experts(self.experts, self._families)
         gate = options.check_gate(self.gate).build(K)
         X_in, (X, y) = X, self._check_X_y(X, y)
-        weight = check_weight(sample_weight, len(X))
+        weight, offset = self._weight(y, check_weight(sample_weight, len(X)), reset=True), self._offset(X, exposure)
         seen = y if weight is None else y[weight > 0]
         self._check_response(seen)
         if K > len(seen):
@@ -125,18 +68,25 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             )
         names = getattr(self, "feature_names_in_", None)
         columns = (
-            resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument)
+            resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument, self._left_out())
             for argument in ("gate_features", "expert_features")
         )
-        data = TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant)
+        data = TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant, offset)
         warn_of_units(gate, data)
         return data, gate
 
+    def _likelihood(self, data, gate):
+        """The penalised likelihood to climb, in scaled coordinates."""
+        model, penalty = self._build_model(data, gate), options.check_penalty(self.penalty)
+        built = None if penalty is None else penalty.build(model, data.rows.units)
+        return Likelihood(model, data.rows, penalty=built)
+
     def _build_model(self, data, gate):
         names = getattr(self, "feature_names_in_", None)
+        family = options.check_experts(self.experts, self._families)
         return MixtureOfExperts(
             gate=gate.calibrated(*data.reach()),
-            experts=self._expert_family(data),
+            experts=family.suited(data.rows, data.expert_columns),
             n_experts=int(self.n_experts),
             n_columns=len(data.used),
             gate_columns=data.gate_columns,
@@ -146,7 +96,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     def _run(self, likelihood, solver, data, progress):
         """All runs: from many starts, or one from where the user says."""
-        if self.n_experts > 1 and data.rows.n_rows < self.n_experts * likelihood.model.rows_needed:
+        needed = self.n_experts * likelihood.model.rows_needed
+        if self.n_experts > 1 and not likelihood.tamed and data.rows.n_rows < needed:
             return [unclimbed(likelihood, pooled(likelihood), "pooled")]
         options.check_scores(likelihood)
         begin = origin(self, likelihood, data)
@@ -173,14 +124,21 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             "theta_": theta,
             "model_": model,
             "units_": units,
-            "loglik_": float(run.loglik),
-            "exact_loglik_": float(likelihood.unsmoothed().value(run.theta)),
-            "loglik_history_": run.history,
+            **self._reached(likelihood, run),
             "converged_": bool(run.converged),
             "n_iter_": len(run.history),
             "certificate_": run.certificate,
             **self._named(theta, model, data),
         }
+
+    @staticmethod
+    def _reached(likelihood, run):
+        """Log-likelihoods, and the history of what was maximised."""
+        exact = float(likelihood.unpenalised().unsmoothed().value(run.theta))
+        if likelihood.penalty is None:
+            return {"loglik_": float(run.loglik), "exact_loglik_": exact, "loglik_history_": run.history}
+        loglik = float(likelihood.unpenalised().value(run.theta))
+        return {"loglik_": loglik, "exact_loglik_": exact, "objective_": run.loglik, "objective_history_": run.history}
 
     def _named(self, theta, model, data):
         """Named coefficient arrays over all columns of X, zero where a column is not used."""
@@ -196,7 +154,24 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     # evaluation at rows ---------------------------------------------------------------------------------------------
 
-    def _rows(self, X, y=None):
+    def _weight(self, y, weight, reset=False):
+        """Row weights with those that the estimator itself adds; with `reset` it learns them."""
+        return weight
+
+    def _admitted(self, y):
+        """Responses at which the log-likelihood can be asked for."""
+        return y
+
+    def _offset(self, X, exposure=None):
+        """Offset of the experts' predictors, (n,), or None."""
+        if exposure is not None:
+            raise ValueError(f"exposure is for Poisson experts, got experts={self.experts!r}; leave it out.")
+
+    def _left_out(self):
+        """Columns that are features of neither gate nor experts."""
+        return ()
+
+    def _rows(self, X, y=None, exposure=None):
         """Rows in user units for row-wise evaluation."""
         check_is_fitted(self)
         if y is None:
@@ -204,12 +179,14 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         else:
             X, y = self._check_X_y(X, y, reset=False)
         used = select(X, self.columns_)
-        return Rows(used, y, None, Units.identity(used.shape[1]), response=False)
+        units, offset = Units.identity(used.shape[1]), self._offset(X, exposure)
+        return Rows(used, y, None, units, response=False, offset=offset)
 
-    def _by_row(self, function, X, y=None):
+    def _by_row(self, function, X, y=None, exposure=None):
         """Values of `function(theta, block)` side by side, the last axis over rows."""
         with threadpool_limits(limits=1, user_api="blas"):
-            return np.concatenate([function(self.theta_, block) for block in self._rows(X, y)], axis=-1)
+            rows = self._rows(X, y, exposure)
+            return np.concatenate([function(self.theta_, block) for block in rows], axis=-1)
 
     def predict_gate(self, X):
         """Gate probabilities.
@@ -224,21 +201,25 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             pi_k(x); rows sum to one.
         """
         check_is_fitted(self)
-        return np.exp(self._by_row(self.model_.log_gate, X)).T
+        used = select(check_data(self, X, reset=False), self.columns_)
+        rows = Rows(used, None, None, Units.identity(used.shape[1]), response=False)
+        return np.exp(np.concatenate([self.model_.log_gate(self.theta_, block) for block in rows], axis=-1)).T
 
-    def responsibilities(self, X, y):
+    def responsibilities(self, X, y, *, exposure=None):
         """Posterior probabilities of the experts given x and y, (n, K)."""
         check_is_fitted(self)
-        return self.likelihood(X, y).responsibilities(self.theta_)
+        return self.likelihood(X, y, exposure=exposure).responsibilities(self.theta_)
 
-    def score_samples(self, X, y=None):
-        """Log density of each row.
+    def score_samples(self, X, y=None, *, exposure=None):
+        """Log density, of a discrete response log-probability, of each row.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         y : array-like of shape (n,), optional
             Without it the expected log density is returned: minus the entropy of the response given x.
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -247,17 +228,19 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if y is None:
-            return self._by_row(self.model_.expected_log_pdf, X)
-        return self.likelihood(X, y).score_samples(self.theta_)
+            return self._by_row(self.model_.expected_log_pdf, X, exposure=exposure)
+        return self.likelihood(X, y, exposure=exposure).score_samples(self.theta_)
 
-    def likelihood(self, X, y, sample_weight=None):
-        """The log-likelihood of the fitted model on data, as a function of theta in user units.
+    def likelihood(self, X, y, sample_weight=None, *, exposure=None):
+        """The log-likelihood of the fitted model on data, without a penalty, as a function of theta in user units.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -266,8 +249,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X, y = self._check_X_y(X, y, reset=False)
-        weight, units, model = check_weight(sample_weight, len(X)), self.units_, self.model_
-        rows = Rows(select(X, self.columns_), y, weight, units, model.experts.response)
+        weight, units, model = self._weight(y, check_weight(sample_weight, len(X))), self.units_, self.model_
+        offset, response = self._offset(X, exposure), model.experts.response
+        rows = Rows(select(X, self.columns_), self._admitted(y), weight, units, response, offset=offset)
         return Likelihood(model, rows, _user_units(model, units))
 
     @property
@@ -276,23 +260,24 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         return self.model_.dof(self.theta_)
 
-    def aic(self, X, y, sample_weight=None):
+    def aic(self, X, y, sample_weight=None, *, exposure=None):
         """Akaike's criterion, -2 log-likelihood + 2 dof: smaller is better (doi:10.1109/TAC.1974.1100705)."""
-        return -2 * self.likelihood(X, y, sample_weight).value(self.theta_) + 2 * self.dof_
+        return -2 * self.likelihood(X, y, sample_weight, exposure=exposure).value(self.theta_) + 2 * self.dof_
 
-    def bic(self, X, y, sample_weight=None):
+    def bic(self, X, y, sample_weight=None, *, exposure=None):
         """Schwarz's criterion, -2 log-likelihood + dof log n, n the sum of weights (doi:10.1214/aos/1176344136)."""
-        likelihood = self.likelihood(X, y, sample_weight)
+        return self._bic(self.likelihood(X, y, sample_weight, exposure=exposure))
+
+    def icl(self, X, y, sample_weight=None, *, exposure=None):
+        """Integrated completed likelihood: BIC plus twice the responsibilities' entropy (doi:10.1109/34.865189)."""
+        likelihood = self.likelihood(X, y, sample_weight, exposure=exposure)
+        R, weight = likelihood.responsibilities(self.theta_), likelihood.rows.weight
+        entropy = -np.sum(R * np.log(np.where(R > 0, R, 1.0)), axis=1)
+        return self._bic(likelihood) + 2 * float(entropy.sum() if weight is None else weight @ entropy)
+
+    def _bic(self, likelihood):
         warn_of_small_weights(likelihood.rows.weight)
         return -2 * likelihood.value(self.theta_) + self.dof_ * np.log(likelihood.total_weight)
-
-    def icl(self, X, y, sample_weight=None):
-        """Integrated completed likelihood: BIC plus twice the responsibilities' entropy (doi:10.1109/34.865189)."""
-        likelihood = self.likelihood(X, y, sample_weight)
-        R = likelihood.responsibilities(self.theta_)
-        entropy = -np.sum(R * np.log(np.where(R > 0, R, 1.0)), axis=1)
-        weight = likelihood.rows.weight
-        return self.bic(X, y, sample_weight) + 2 * float(entropy.sum() if weight is None else weight @ entropy)
 
 
 def _user_units(model, units):

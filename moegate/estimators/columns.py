@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 
-def resolve_columns(spec, X, names, n_features, argument):
+def resolve_columns(spec, X, names, n_features, argument, left_out=()):
     """Column indices from what a user passes.
 
     Parameters
@@ -19,6 +19,8 @@ def resolve_columns(spec, X, names, n_features, argument):
     n_features : int
     argument : str
         The argument's name, for messages.
+    left_out : tuple of int
+        Columns that None does not mean.
 
     Returns
     -------
@@ -31,13 +33,13 @@ def resolve_columns(spec, X, names, n_features, argument):
     """
     spec = spec(X) if callable(spec) else spec
     if spec is None:
-        return tuple(range(n_features))
+        return tuple(c for c in range(n_features) if c not in left_out)
     if isinstance(spec, slice):
         return tuple(range(n_features)[spec])
     spec = [spec] if isinstance(spec, (str, numbers.Number)) else list(spec)
     if spec and all(isinstance(c, (bool, np.bool_)) for c in spec):
         return _from_mask(spec, n_features, argument)
-    columns = tuple(_index(c, names, n_features, argument) for c in spec)
+    columns = tuple(index(c, names, n_features, argument) for c in spec)
     if len(set(columns)) < len(columns):
         raise ValueError(f"{argument} expects each column once, got {spec!r}; remove the repeated columns.")
     return columns
@@ -49,7 +51,8 @@ def _from_mask(mask, n_features, argument):
     return tuple(np.flatnonzero(mask).tolist())
 
 
-def _index(column, names, n_features, argument):
+def index(column, names, n_features, argument):
+    """Column number from a name or a number; `argument` names who asks, for messages."""
     if isinstance(column, str):
         if names is None or column not in names:
             known = "X has no column names" if names is None else f"the columns are {list(map(str, names))}"

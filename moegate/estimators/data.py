@@ -2,7 +2,7 @@
 
 import numbers
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -43,7 +43,7 @@ def check_data(estimator, X, **options):
         if np.asarray(options.get("y")).dtype.kind in "mM":
             raise ValueError(f"y expects numbers, got dtype {np.asarray(options['y']).dtype}.")
         checked = validate_data(estimator, X, dtype=np.float64, **options)
-        return checked if "y" not in options else (checked[0], checked[1].astype(float, copy=False))
+        return (checked[0], checked[1].astype(float, copy=False)) if options.get("y_numeric") else checked
     except (ValueError, np.exceptions.DTypePromotionError) as error:
         raise ValueError(_with_remedy(str(error))) from error
 
@@ -84,6 +84,26 @@ def check_weight(sample_weight, n_rows):
             "sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight."
         )
     return weight
+
+
+def check_exposure(exposure, n_rows):
+    """Exposures as a float array (n,).
+
+    Raises
+    ------
+    ValueError
+        Where they are not one finite, positive number per row.
+    """
+    try:
+        exposure = check_array(exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
+    except ValueError as error:
+        raise ValueError(f"{error}\nexposure expects one finite number > 0 per row.") from error
+    if exposure.shape != (n_rows,):
+        raise ValueError(f"exposure expects shape ({n_rows},), one per row of X, got {exposure.shape}.")
+    if exposure.min() <= 0:
+        at = int(np.argmin(exposure))
+        raise ValueError(f"exposure expects positive numbers, got {exposure[at]:g} in row {at}; leave such rows out.")
+    return exposure
 
 
 def warn_of_small_weights(weight):
@@ -144,14 +164,14 @@ class TrainingData:
         return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (low, high))
 
     @classmethod
-    def make(cls, X, y, weight, gate, experts, names, response, linear=True):
+    def make(cls, X, y, weight, gate, experts, names, response, linear=True, offset=None):
         """From checked arrays and the columns of gate and experts; redundant columns are left out with a warning.
 
         Unless the gate is `linear`, that is affine in the columns: then a combination of others is a column of its own.
         """
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
-            X, y, weight = X[kept], y[kept], weight[kept]
+            X, y, weight, offset = X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
         found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
         if not linear:
             found["gate"] = {column: of for column, of in found["gate"].items() if not of}
@@ -161,7 +181,7 @@ class TrainingData:
         if found["experts"] or found["gate"]:
             warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=2)
         used = tuple(sorted({*gate, *experts}))
-        rows = make_rows(select(X, used), y, weight, response)
+        rows = replace(make_rows(select(X, used), y, weight, response), offset=offset)
         merged = rows.merged() if rows.small else rows
         positions = (tuple(used.index(c) for c in part) for part in (gate, experts))
         return cls(merged, used, *positions, rows, kept)

@@ -8,6 +8,7 @@ from ..experts import EXPERTS
 from ..fitting import automatic_solver
 from ..gates import GATES, Gate, GateSpec
 from ..initialization import KINDS
+from ..penalties import PENALTIES
 from ..solvers import SOLVERS
 
 
@@ -50,11 +51,13 @@ def check_scores(likelihood):
         )
 
 
-def check_experts(experts, allowed=tuple(EXPERTS)):
+def check_experts(experts, allowed):
     """The class of an expert family, from its name."""
     if isinstance(experts, str) and experts in allowed:
         return EXPERTS[experts]
-    raise ValueError(f"experts expects one of {sorted(allowed)}, got {experts!r}.")
+    known = isinstance(experts, str) and experts in EXPERTS
+    other = " Classes are for MoEClassifier, numbers and counts for MoERegressor." if known else ""
+    raise ValueError(f"experts expects one of {sorted(allowed)}, got {experts!r}.{other}")
 
 
 def check_solver(solver, likelihood, max_iter, tol):
@@ -69,9 +72,15 @@ def check_solver(solver, likelihood, max_iter, tol):
 
 
 def check_penalty(penalty):
-    """None: no penalty is available yet."""
-    if penalty is not None:
-        raise ValueError(f"penalty expects None, got {penalty!r}: this version fits by maximum likelihood only.")
+    """None, or a penalty from a name or an object."""
+    if penalty is None:
+        return None
+    if isinstance(penalty, str) and penalty in PENALTIES:
+        penalty = PENALTIES[penalty]()
+    if not isinstance(penalty, tuple(PENALTIES.values())):
+        raise ValueError(f"penalty expects None, one of {sorted(PENALTIES)} or Ridge(alpha), got {penalty!r}.")
+    penalty.check()
+    return penalty
 
 
 def check_init(init):

@@ -4,19 +4,21 @@ import numbers
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..experts import Gaussian
 from .base import MoEBase
-from .data import check_data
+from .columns import index
+from .data import check_data, check_exposure
 
 
 class MoERegressor(RegressorMixin, MoEBase):
-    """Mixture of experts for a continuous response, p(y | x) = sum_k pi_k(x) N(y; a_k'x + c_k, sigma_k^2).
+    """Mixture of experts for a number or a count, p(y | x) = sum_k pi_k(x) f_k(y | x).
 
-    Fitted by maximum likelihood: many short EM runs from starts of several kinds, the best of them climbed by Newton's
-    method on the exact observed Hessian to a certified local maximum; fits with a degenerate expert are put aside.
+    f_k is normal, N(y; a_k'x + c_k, sigma_k^2), or Poisson with the mean exposure times exp(a_k'x + c_k). Fitted by
+    maximum likelihood: many short EM runs from starts of several kinds, the best of them climbed by Newton's method on
+    the exact observed Hessian to a certified local maximum; fits with a degenerate expert are put aside.
 
     Parameters
     ----------
@@ -26,12 +28,13 @@ class MoERegressor(RegressorMixin, MoEBase):
         pi(x): a name ("softmax", "top_k", "dense_to_sparse", "activation", "modified_softmax", "laplace", "sigmoid",
         "cosine", "sparsemax", "gumbel", "hierarchical"), a specification such as `TopKGate(k=2)`, or a composition
         `Gate(scores, link)`.
-    experts : str, default="gaussian"
+    experts : {"gaussian", "poisson"}, default="gaussian"
         Family of f_k.
     solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
         "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
         "newton" up to 500 parameters and "lbfgs" above.
-    penalty : None
+    penalty : None, "ridge" or Ridge, default=None
+        Subtracted from the mean log-likelihood, see `Ridge`.
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
         them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
@@ -49,6 +52,9 @@ class MoERegressor(RegressorMixin, MoEBase):
     random_state : int, RandomState or None, default=None
     n_jobs : int, optional
         Runs in parallel; the result does not depend on it.
+    exposure : int or str, optional
+        Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature. An
+        argument `exposure` of `fit` and of what is asked of the fit takes its place; without either it is one.
 
     Attributes
     ----------
@@ -56,18 +62,20 @@ class MoERegressor(RegressorMixin, MoEBase):
         All parameters in user units: gate (last expert zero where a translation cannot be seen), then (a, c, 1) / sigma
         of each expert.
     loglik_ : float
-        Log-likelihood at `theta_`.
+        Log-likelihood at `theta_`, without the penalty.
     exact_loglik_ : float
         The same without what smooths a gate's kinks (Laplace); equal for all other gates.
     loglik_history_ : ndarray
-        After each iteration of the winning run's last stage.
+        After each iteration of the winning run's last stage; under a penalty `objective_history_`, of the penalised
+        log-likelihood, whose last value is `objective_`.
     converged_ : bool
-        Whether the certificate is "interior", "limit" or "border".
+        Whether the certificate is not "none".
     n_iter_ : int
     certificate_ : dict
-        `kind`: "interior" (a strict local maximum), "limit" (the value has converged while the gate diverges), "border"
-        (a maximum held by the jumps or kinks of a gate that is not smooth) or "none";
-        `decrement`, `min_eigenvalue`, `em_rate`, `at_boundary`, `gate_diverged`: see `moegate.solvers.certify`.
+        `kind`: "interior" (a strict local maximum), "flat" (a maximum that is not a point: some parameters are not
+        identified), "limit" (the value has converged while the gate or an expert diverges), "border" (a maximum held by
+        the jumps or kinks of a gate that is not smooth) or "none"; `decrement`, `min_eigenvalue`, `em_rate`,
+        `at_boundary`, `gate_diverged`, `experts_diverged`: see `moegate.solvers.certify`.
     init_results_ : pandas.DataFrame
         The end of every run.
     model_ : MixtureOfExperts
@@ -78,9 +86,10 @@ class MoERegressor(RegressorMixin, MoEBase):
     gate_nodes_ : dict
         Of a tree, the named coefficients of each gate by the branches taken on the way to it.
     coef_, intercept_ : ndarray of shape (K, d), (K,)
-        Expert slopes and intercepts, in units of y; zeros outside `expert_features`.
+        Expert slopes and intercepts, in units of y, of Poisson experts of the log-mean; zeros outside
+        `expert_features`.
     sigma_ : ndarray of shape (K,)
-        Standard deviations of the experts, in units of y.
+        Standard deviations of Gaussian experts, in units of y.
     n_features_in_ : int
     feature_names_in_ : ndarray
 
@@ -104,13 +113,81 @@ class MoERegressor(RegressorMixin, MoEBase):
     array([-2.,  1.])
     """
 
-    _families = ("gaussian",)
+    _families = ("gaussian", "poisson")
+
+    def __init__(
+        self,
+        n_experts=2,
+        *,
+        gate="softmax",
+        experts="gaussian",
+        solver="auto",
+        penalty=None,
+        init="auto",
+        n_init=10,
+        max_iter=500,
+        tol=1e-8,
+        gate_features=None,
+        expert_features=None,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+        exposure=None,
+    ):
+        self.n_experts = n_experts
+        self.gate = gate
+        self.experts = experts
+        self.solver = solver
+        self.penalty = penalty
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.exposure = exposure
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, exposure=None):
+        """Fit by maximum likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            In any units: columns are centred and scaled inside.
+        y : array-like of shape (n,)
+            Numbers; counts for Poisson experts.
+        sample_weight : array-like of shape (n,), optional
+            Frequency weights: weight 2 equals the row twice, weight 0 no row.
+        exposure : array-like of shape (n,), optional
+            Of Poisson experts: the mean count is exposure times exp(a_k'x + c_k).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For bad data or parameters, saying what was expected, what came, and what to do.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where the fit is not an interior maximum, an expert is degenerate, or a column is redundant.
+        """
+        return self._fit(X, y, sample_weight=sample_weight, exposure=exposure)
 
     def _check_X_y(self, X, y, reset=True):
         return check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
 
     def _check_response(self, y):
         """Check the response of the rows with a positive weight."""
+        if self.experts == "poisson":
+            return _check_counts(y)
         with np.errstate(over="ignore"):
             spread = np.ptp(y)
         if spread > 0 and not 1e-140 < spread < 1e140:
@@ -120,26 +197,42 @@ class MoERegressor(RegressorMixin, MoEBase):
                 f"y is constant ({y[0]:g}): a regression needs a response that varies; check the column passed."
             )
 
-    def _expert_family(self, data):
-        """Gaussian experts with a floor under their scales, relative to the residuals of one regression."""
-        return Gaussian(_residual_scale(data.rows, data.expert_columns))
+    def _admitted(self, y):
+        """Responses at which the log-likelihood can be asked for."""
+        if self.experts == "poisson":
+            _check_integers(y)
+        return y
 
-    def predict(self, X):
+    def _left_out(self):
+        if self.exposure is None:
+            return ()
+        names = getattr(self, "feature_names_in_", None)
+        return (index(self.exposure, names, self.n_features_in_, "exposure"),)
+
+    def _offset(self, X, exposure=None):
+        if self.experts != "poisson" or (exposure is None and self.exposure is None):
+            return super()._offset(X, self.exposure if exposure is None else exposure)
+        exposure = X[:, self._left_out()[0]] if exposure is None else exposure
+        return np.log(check_exposure(exposure, len(X)))
+
+    # each takes the `exposure` (n,) of Poisson experts, or finds it in its column, or takes it for one
+
+    def predict(self, X, *, exposure=None):
         """Mean of the response, (n,)."""
         check_is_fitted(self)
-        return self._by_row(self.model_.mean, X)
+        return self._by_row(self.model_.mean, X, exposure=exposure)
 
-    def predict_experts(self, X):
+    def predict_experts(self, X, *, exposure=None):
         """Means of the experts, (n, K)."""
         check_is_fitted(self)
-        return self._by_row(self.model_.expert_means, X).T
+        return self._by_row(self.model_.expert_means, X, exposure=exposure).T
 
-    def predict_std(self, X):
+    def predict_std(self, X, *, exposure=None):
         """Standard deviation of the response by the law of total variance, (n,)."""
         check_is_fitted(self)
-        return np.sqrt(self._by_row(self.model_.variance, X))
+        return np.sqrt(self._by_row(self.model_.variance, X, exposure=exposure))
 
-    def cdf(self, X, y):
+    def cdf(self, X, y, *, exposure=None):
         """P(Y <= y | x) of each row.
 
         Parameters
@@ -147,6 +240,8 @@ class MoERegressor(RegressorMixin, MoEBase):
         X : array-like of shape (n, d)
         y : array-like of shape (n,) or float
             One response per row, or one for all.
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -154,15 +249,17 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         check_is_fitted(self)
         y = np.full(len(X), y) if isinstance(y, numbers.Real) else y
-        return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y))
+        return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y, exposure))
 
-    def pdf(self, X, y_grid):
-        """Density of each row at each point of a grid.
+    def pdf(self, X, y_grid, *, exposure=None):
+        """Density, of counts probability, of each row at each point of a grid.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         y_grid : array-like of shape (m,)
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -179,16 +276,18 @@ class MoERegressor(RegressorMixin, MoEBase):
         def densities(theta, block):
             return np.stack([self.model_.log_pdf(theta, block, point) for point in grid])
 
-        return np.exp(self._by_row(densities, X)).T
+        return np.exp(self._by_row(densities, X, exposure=exposure)).T
 
-    def predict_quantile(self, X, q):
-        """Quantiles of the response.
+    def predict_quantile(self, X, q, *, exposure=None):
+        """Quantiles of the response; of counts the smallest that reach the level.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         q : float or array-like of shape (m,)
             Levels strictly between 0 and 1.
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -202,17 +301,19 @@ class MoERegressor(RegressorMixin, MoEBase):
         def quantiles(theta, block):
             return np.stack([self.model_.quantile(theta, block, level) for level in np.atleast_1d(levels)])
 
-        out = self._by_row(quantiles, X).T
+        out = self._by_row(quantiles, X, exposure=exposure).T
         return out[:, 0] if levels.ndim == 0 else out
 
-    def predict_interval(self, X, coverage=0.95):
+    def predict_interval(self, X, coverage=0.95, *, exposure=None):
         """Equal-tailed prediction intervals.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         coverage : float, default=0.95
-            Probability inside, strictly between 0 and 1.
+            Probability inside, strictly between 0 and 1; of counts at least that.
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -221,15 +322,17 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         if not isinstance(coverage, numbers.Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage expects a probability strictly between 0 and 1, got {coverage!r}.")
-        return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+        return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2], exposure=exposure)
 
-    def sample(self, X, random_state=None):
+    def sample(self, X, random_state=None, *, exposure=None):
         """One response per row drawn from the fitted density.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         random_state : int, RandomState or None, default=None
+        exposure : array-like of shape (n,), optional
+            For Poisson experts.
 
         Returns
         -------
@@ -237,14 +340,23 @@ class MoERegressor(RegressorMixin, MoEBase):
         """
         check_is_fitted(self)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
-        return self._by_row(lambda theta, block: self.model_.sample(theta, block, rng), X)
+        return self._by_row(lambda theta, block: self.model_.sample(theta, block, rng), X, exposure=exposure)
 
 
-def _residual_scale(rows, columns):
-    """Root mean square residual of one regression on the experts' columns, in scaled units."""
-    at = [*columns, rows.n_columns, rows.n_columns + 1]
-    R = np.zeros((0, len(at)))
-    for block in rows:
-        V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
-        R = np.linalg.qr(np.vstack([R, V.T]), mode="r")
-    return abs(R[-1, -1]) / np.sqrt(rows.total_weight) if len(R) == len(at) else 0.0
+def _check_counts(y):
+    _check_integers(y)
+    if not y.any():
+        raise ValueError(
+            "y is zero in every row: Poisson experts expect some positive counts; check the column passed."
+        )
+    if y.max() > 1e15:
+        raise ValueError(f"y expects counts up to 1e15, got {y.max():g}; Gaussian experts take such numbers.")
+
+
+def _check_integers(y):
+    bad = np.flatnonzero((y < 0) | (y != np.floor(y)))
+    if bad.size:
+        raise ValueError(
+            f"y expects counts 0, 1, 2, ... for Poisson experts, got {y[bad[0]]:g} in row {bad[0]}; "
+            'use experts="gaussian", or pass a rate as counts and exposure.'
+        )

@@ -1,5 +1,7 @@
 """How a fit ended, for people: the table of starts and the warning that names the expert and the next step."""
 
+import numpy as np
+
 
 def runs_table(runs):
     """One row per run, as a DataFrame.
@@ -45,6 +47,8 @@ def ending_message(run, likelihood, estimator):
     certificate = run.certificate
     if certificate["kind"] == "limit":
         return _limit(run, likelihood)
+    if certificate["kind"] == "flat":
+        return _flat(run, likelihood)
     if certificate["kind"] == "none":
         return _unfinished(run, estimator)
     return None
@@ -79,6 +83,8 @@ def _degenerate(run, likelihood):
 
 
 def _limit(run, likelihood):
+    if run.certificate["experts_diverged"]:
+        return _diverging_experts(run, likelihood)
     k, growth = likelihood.steepest_gate(run.theta)
     if not likelihood.model.gate.scores.linear or growth < 1:
         return (
@@ -92,6 +98,34 @@ def _limit(run, likelihood):
         f"(now {growth:.3g} per standard deviation), because some experts are separated by the columns. The supremum "
         "lies at infinity: predictions and log-likelihood can be used, gate coefficients and their errors cannot. "
         "Lower n_experts, or pass fewer gate_features."
+    )
+
+
+def _diverging_experts(run, likelihood):
+    """None under a penalty on slopes: only intercepts can then diverge, of classes that do not occur in an expert."""
+    if likelihood.penalty is not None and not run.certificate["gate_diverged"]:
+        return None
+    experts = ", ".join(str(k) for k in run.certificate["experts_diverged"])
+    gate = " and of the gate" if run.certificate["gate_diverged"] else ""
+    return (
+        f"The likelihood has converged but coefficients of expert {experts}{gate} have not: they grow without end, "
+        "because the columns separate the responses there, or a response does not occur there. The supremum lies at "
+        "infinity: predictions and log-likelihood can be used, these coefficients and their errors cannot. Use a "
+        "penalty, for example penalty=Ridge(1e-3), lower n_experts, or pass fewer expert_features."
+    )
+
+
+def _flat(run, likelihood):
+    """Names the experts that move along the direction in which nothing changes."""
+    at = likelihood.expand(run.theta)
+    values, vectors = np.linalg.eigh(-at.hessian)
+    size = np.linalg.norm(likelihood.model.split(vectors[:, 0])[1], axis=1)
+    experts = ", ".join(str(k) for k in np.flatnonzero(size > 0.1 * size.max()))
+    return (
+        f"The likelihood is flat at its maximum (smallest eigenvalue {run.certificate['min_eigenvalue']:.1g} of the "
+        f"observed information): coefficients of expert {experts} can change together without changing the density, so "
+        "that they are not identified. Predictions and log-likelihood can be used, these coefficients cannot. Lower "
+        "n_experts, or use a penalty."
     )
 
 

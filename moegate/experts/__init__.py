@@ -1,7 +1,9 @@
 """Experts: the conditional densities f_k(y given x). One file per family."""
 
 from .gaussian import Gaussian
+from .multinomial import Multinomial
+from .poisson import Poisson
 
-EXPERTS = {"gaussian": Gaussian}
+EXPERTS = {"gaussian": Gaussian, "multinomial": Multinomial, "poisson": Poisson}
 
-__all__ = ["EXPERTS", "Gaussian"]
+__all__ = ["EXPERTS", "Gaussian", "Multinomial", "Poisson"]

@@ -41,7 +41,25 @@ class Gaussian:
     n_channels = 1  # linear predictors of one expert
     quadratic = True  # log f is -eta^2 / 2 and a constant: the complete-data score follows from the Grams
     discrete = False
+    recedes = False  # the coefficients of a maximum are finite, up to the scale floor
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
+
+    @classmethod
+    def suited(cls, rows, columns):
+        """The family with a floor under its scales, relative to the residuals of one regression.
+
+        Parameters
+        ----------
+        rows : Rows
+        columns : tuple of int
+            Of the experts.
+        """
+        at = [*columns, rows.n_columns, rows.n_columns + 1]
+        R = np.zeros((0, len(at)))
+        for block in rows:
+            V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
+            R = np.linalg.qr(np.vstack([R, V.T]), mode="r")
+        return cls(abs(R[-1, -1]) / np.sqrt(rows.total_weight) if len(R) == len(at) else 0.0)
 
     @property
     def max_precision(self):
@@ -95,8 +113,20 @@ class Gaussian:
         """Which experts sit on the scale floor, (K,)."""
         return coef[..., -1] >= 0.99 * self.max_precision
 
+    def ridge(self, size):
+        """Squared slopes a / sigma times squared sizes (d + 1,), the last zero: matrix (P, P)."""
+        return np.diag(np.append(size, 0.0) ** 2)
+
+    def seen(self, y, offset=None):
+        """The response as starts see it, (n, 1)."""
+        return y[:, None]
+
+    def terms(self, eta):
+        """What the next three methods need of the predictors (K, 1, B): themselves."""
+        return eta
+
     def log_prob(self, coef, eta, y=None):
-        """Log densities (K, B) from the predictors eta (K, 1, B), in scaled units of the response."""
+        """Log densities (K, B) from the predictors, in scaled units of the response."""
         out = np.square(eta[..., 0, :])
         out *= -0.5
         out += (np.log(coef[..., -1]) - LOG_SQRT_2PI)[..., None]
@@ -141,6 +171,16 @@ class Gaussian:
     def mean(self, coef, Z):
         """Means of the experts, (K, B), at the design Z = [x, 1]."""
         return coef[:, :-1] @ Z / coef[:, -1:]
+
+    def rank(self, coef, Z):
+        """What decides the order of experts of equal gate probability, (K, B): the means."""
+        return self.mean(coef, Z)
+
+    def nodes(self, coef, Z):
+        """Pairs of points (K, B) and weights whose sums are means under the experts: Gauss and Hermite."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+        mean, sigma = self.mean(coef, Z), 1 / coef[:, -1:]
+        return ((mean + sigma * node, weight) for node, weight in zip(nodes, weights / weights.sum(), strict=True))
 
     def variance(self, coef, Z):
         """Variances of the experts, (K, B)."""

@@ -1,11 +1,20 @@
 """Multinomial logistic experts: y given x and expert k is class r with probability softmax_r(a_kr'x + c_kr)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .._kernels import log_softmax, multinomial_pairs
 from ._newton import newton_step
+
+
+class Terms(NamedTuple):
+    """Predictors (..., M - 1, B), probabilities of all classes but the last, and the log of their common divisor."""
+
+    eta: np.ndarray
+    P: np.ndarray
+    log_total: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,13 @@ class Multinomial:
     response = False  # the response is not a row of the design
     quadratic = False  # the score needs the residuals
     discrete = True
+    recedes = True  # where the columns separate classes the maximum lies at infinity
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
+
+    @classmethod
+    def suited(cls, rows, columns):
+        """The family for the codes of all classes."""
+        return cls(int(rows.y.max()) + 1)
 
     @property
     def n_channels(self):
@@ -78,18 +93,31 @@ class Multinomial:
         """Which experts sit on the edge of the admissible set: it has none, (K,)."""
         return np.zeros(coef.shape[:-1], dtype=bool)
 
-    def log_prob(self, coef, eta, y):
-        """Log-probabilities (K, B) of the classes y from the predictors eta (K, M - 1, B)."""
-        _, total, unit = _exponentials(eta)
-        return np.einsum("...rb,rb->...b", eta, self._indicators(y)) - np.log(total) - unit
+    def ridge(self, size):
+        """Squared slopes about their mean over the M classes, times squared sizes (d + 1,): matrix (P, P)."""
+        return np.kron(np.eye(self.n_channels) - 1 / self.n_classes, np.diag(size**2))
 
-    def residuals(self, coef, eta, y):
+    def seen(self, y, offset=None):
+        """The response as starts see it: one indicator for each class, (n, M)."""
+        return (y[:, None] == np.arange(self.n_classes)).astype(float)
+
+    def terms(self, eta):
+        """What the next three methods need of the predictors (K, M - 1, B), see `Terms`."""
+        P, total, unit = _exponentials(eta)
+        P *= (1.0 / total)[..., None, :]
+        return Terms(eta, P, np.log(total) + unit)
+
+    def log_prob(self, coef, terms, y):
+        """Log-probabilities (K, B) of the classes y."""
+        return np.einsum("...rb,rb->...b", terms.eta, self._indicators(y)) - terms.log_total
+
+    def residuals(self, coef, terms, y):
         """Derivative of log f by the predictors, 1[y = r] - p_r, (K, M - 1, B)."""
-        return self._indicators(y) - _probabilities(eta)
+        return self._indicators(y) - terms.P
 
-    def weight_curvature(self, coef, eta, resp):
+    def weight_curvature(self, coef, terms, resp):
         """Weights of the complete-data information, resp (p_r delta_rs - p_r p_s) by pairs r <= s, (K, pairs, B)."""
-        out = multinomial_pairs(_probabilities(eta))
+        out = multinomial_pairs(terms.P)
         out *= resp[..., None, :]
         return out
 
@@ -117,8 +145,9 @@ class Multinomial:
         return np.concatenate([rows, np.zeros_like(rows[:, :1])], axis=1)
 
     def natural(self, coef):
-        """Slopes (K, M, d) and intercepts (K, M), the last class zero."""
+        """Slopes (K, M, d) and intercepts (K, M), centred over the classes."""
         rows = self._rows(coef)
+        rows = rows - rows.mean(axis=1, keepdims=True)
         return {"coef": rows[..., :-1], "intercept": rows[..., -1]}
 
     def log_probabilities(self, coef, Z):
@@ -132,6 +161,15 @@ class Multinomial:
     def log_pdf(self, coef, Z, y):
         """Log-probabilities (K, B) of the classes y (B,)."""
         return self.log_probabilities(coef, Z)[:, np.asarray(y, dtype=int), np.arange(Z.shape[1])]
+
+    def rank(self, coef, Z):
+        """What decides the order of experts of equal gate probability, (K, B): that of the likeliest class."""
+        return self.log_probabilities(coef, Z).max(axis=1)
+
+    def nodes(self, coef, Z):
+        """Pairs of points (K, B) and weights whose sums are means under the experts: the classes."""
+        P = self.probabilities(coef, Z)
+        return ((np.full(P[:, r].shape, float(r)), P[:, r]) for r in range(self.n_classes))
 
     def sample(self, coef, Z, expert, rng):
         """One class code per column of Z from the expert chosen for it, (B,): the largest score plus Gumbel noise."""
@@ -149,10 +187,3 @@ def _exponentials(eta):
     top = np.maximum(eta.max(axis=-2), 0.0)
     E = np.exp(eta - top[..., None, :])
     return E, E.sum(axis=-2) + np.exp(-top), top
-
-
-def _probabilities(eta):
-    """Probabilities of all classes but the last, (..., M - 1, B)."""
-    E, total, _ = _exponentials(eta)
-    E *= (1.0 / total)[..., None, :]
-    return E

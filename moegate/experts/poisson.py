@@ -10,6 +10,7 @@ from ._newton import newton_step
 LARGEST = 300.0  # predictor from which the mean grows no further, so that products of residuals stay finite
 MOST = 1e18  # mean that the generator of random counts takes
 BELOW_ONE = np.nextafter(1.0, 0.0)
+NODES = 256  # counts over which means are taken
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class Poisson:
 
         log f(y) = y eta - exp(eta) - log y!,
 
-    concave in the coefficients (a, c). Responses are counts, as floats. All that the fit asks depends on the row by
-    eta and y alone: a known offset (the logarithm of an exposure) would be a term of eta. Beyond eta = 300 the
-    exponential is continued by its tangent, so that value and score stay finite and agree.
+    concave in the coefficients (a, c). Responses are counts, as floats. A known offset, the logarithm of an exposure,
+    is a term of eta whose coefficient is one. Beyond eta = 300 the exponential is continued by its tangent, so that
+    value and score stay finite and agree.
 
     References
     ----------
@@ -41,7 +42,13 @@ class Poisson:
     n_channels = 1  # linear predictors of one expert
     quadratic = False  # the score needs the residuals
     discrete = True
+    recedes = True  # where the columns separate zeros from positive counts the maximum lies at infinity
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
+
+    @classmethod
+    def suited(cls, rows, columns):
+        """The family: the same for all counts."""
+        return cls()
 
     def names(self, columns):
         """Names of the parameters of one expert."""
@@ -71,17 +78,30 @@ class Poisson:
         """Which experts sit on the edge of the admissible set: it has none, (K,)."""
         return np.zeros(coef.shape[:-1], dtype=bool)
 
-    def log_prob(self, coef, eta, y):
-        """Log-probabilities (K, B) of the counts y from the predictors eta (K, 1, B)."""
-        return _log_pmf(eta[..., 0, :], y)
+    def ridge(self, size):
+        """Squared slopes times squared sizes (d + 1,), the last zero: matrix (P, P)."""
+        return np.diag(size**2)
 
-    def residuals(self, coef, eta, y):
+    def seen(self, y, offset=None):
+        """The response as starts see it, (n, 1): the root of the rate, whose variance hardly depends on its mean."""
+        return np.sqrt(y if offset is None else y * np.exp(-offset))[:, None]
+
+    def terms(self, eta):
+        """What the next three methods need of the predictors (K, 1, B): themselves and the means."""
+        return eta, _mean(eta)
+
+    def log_prob(self, coef, terms, y):
+        """Log-probabilities (K, B) of the counts y."""
+        eta, mu = terms
+        return _log_pmf(eta[..., 0, :], mu[..., 0, :], y)
+
+    def residuals(self, coef, terms, y):
         """Derivative of log f by the predictors, y - mu, (K, 1, B)."""
-        return y - _mean(eta)
+        return y - terms[1]
 
-    def weight_curvature(self, coef, eta, resp):
+    def weight_curvature(self, coef, terms, resp):
         """Weights of the complete-data information, resp mu, (K, 1, B)."""
-        return _mean(eta) * resp[..., None, :]
+        return terms[1] * resp[..., None, :]
 
     def constant_score(self, coef):
         """Gradient (K, P) of the part of log f that does not depend on the row: there is none."""
@@ -112,7 +132,8 @@ class Poisson:
     def log_pdf(self, coef, Z, y):
         """Log-probabilities (K, B) of y (B,), minus infinity where it is not a count."""
         count = (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
-        return np.where(count, _log_pmf(coef @ Z, np.where(count, y, 0.0)), -np.inf)
+        eta = coef @ Z
+        return np.where(count, _log_pmf(eta, _mean(eta), np.where(count, y, 0.0)), -np.inf)
 
     def cdf(self, coef, Z, y):
         """P(Y <= floor(y)) of the experts, (K, B), at y (B,)."""
@@ -139,6 +160,19 @@ class Poisson:
         guess = np.maximum(np.floor(mu + z * np.sqrt(mu) + (z**2 - 1) / 6), 0.0)  # Cornish & Fisher
         return np.where(q < 1, _smallest(lambda k: (k >= 0) & (_cdf(k, mu) >= level), guess), np.inf)
 
+    def rank(self, coef, Z):
+        """What decides the order of experts of equal gate probability, (K, B): the means."""
+        return self.mean(coef, Z)
+
+    def nodes(self, coef, Z):
+        """Pairs of points (K, B) and weights whose sums are means under the experts: counts, at most 256 of each."""
+        low, high = (self.quantile(coef, Z, np.full(Z.shape[1], level)) for level in (1e-12, 1 - 1e-12))
+        stride = np.ceil((high - low + 1) / NODES)
+        points = [low + j * stride for j in range(int(np.max((high - low) // stride, initial=0)) + 1)]
+        weights = [np.exp(self.log_pdf(coef, Z, y)) * (y <= high) for y in points]
+        total = np.sum(weights, axis=0)
+        return ((y, weight / total) for y, weight in zip(points, weights, strict=True))
+
     def sample(self, coef, Z, expert, rng):
         """One count per column of Z from the expert chosen for it, (B,)."""
         return rng.poisson(np.minimum(_mean(np.sum(coef[expert] * Z.T, axis=1)), MOST)).astype(float)
@@ -148,8 +182,8 @@ def _mean(eta):
     return np.exp(np.minimum(eta, LARGEST))
 
 
-def _log_pmf(eta, y):
-    return y * eta - _mean(eta) * (1.0 + np.maximum(eta - LARGEST, 0.0)) - gammaln(y + 1)
+def _log_pmf(eta, mu, y):
+    return y * eta - mu * (1.0 + np.maximum(eta - LARGEST, 0.0)) - gammaln(y + 1)
 
 
 def _cdf(k, mu):
@@ -160,7 +194,7 @@ def _cdf(k, mu):
 def _log_tail(eta, k, ratio):
     """Logarithm of a far tail that begins at k: its terms fall about like a geometric series."""
     k = np.where(np.isfinite(k), np.maximum(k, 0.0), 0.0)
-    return _log_pmf(eta, k) - np.log1p(-np.clip(ratio, 0.0, 1 - 1e-6))
+    return _log_pmf(eta, _mean(eta), k) - np.log1p(-np.clip(ratio, 0.0, 1 - 1e-6))
 
 
 def _smallest(reached, k):

@@ -112,6 +112,9 @@ class Activated(Shifted):
     def slopes(self, coef):
         return coef[:, :-1]
 
+    def ridge(self, K, center, scale, unit, translates):
+        return self._squares(K, unit, self.activation.affine)
+
     def flat(self, coef):
         """A common translation of all w where f is affine."""
         K, d = coef.shape[0], coef.shape[1] - 1

@@ -102,6 +102,10 @@ class Cosine(Shifted):
     def slopes(self, coef):
         return coef[:, :-1] if self.perturbation[0] else super().slopes(coef)
 
+    def ridge(self, K, center, scale, unit, translates):
+        """None: the scores are bounded, and the lengths of the w are not or hardly seen."""
+        return self._squares(K, np.zeros(len(scale)))
+
     def initial(self, K, center):
         d = len(center)
         return np.tile(np.append(np.ones(d) / np.sqrt(max(d, 1)), 0.0), (K, 1))

@@ -40,6 +40,10 @@ class Tempered(Link):
         return self.link.translates
 
     @property
+    def sees_scale(self):
+        return self.link.sees_scale
+
+    @property
     def damping(self):
         return self.link.damping
 

@@ -98,6 +98,11 @@ class Gate:
         """The same gate with its experts in another order."""
         return self.scores.permute(coef, order, K)
 
+    def ridge(self, K, center, scale, unit):
+        """What a ridge penalty takes of the parameters, see `Scores.ridge`: none where their scale is not seen."""
+        A, at = self.scores.ridge(K, center, scale, unit, self.link.translates)
+        return (A, at) if self.link.sees_scale else (np.zeros_like(A), at)
+
     def path(self, K):
         """Gates ending in this one, for a solver that continues from an easier gate."""
         return tuple(replace(self, link=link) for link in self.link.path(K))

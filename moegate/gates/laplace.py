@@ -138,6 +138,10 @@ class Laplace(Shifted):
     def natural(self, coef, K):
         return {"gate_center": coef[:, :-1], "gate_intercept": coef[:, -1]}
 
+    def ridge(self, K, center, scale, unit, translates):
+        """Distances of the centres from the mean of x, in units of the columns' scale."""
+        return self._squares(K, 1 / unit)[0], self.initial(K, center)
+
     def initial(self, K, center):
         return np.tile(np.append(center, 0.0), (K, 1))
 

@@ -15,6 +15,7 @@ class Link:
     stacked = True  # takes scores with further axes in front, (S, K, B)
     damping = 1e-9  # as that of scores; the larger counts
     translates = True  # a common translation of all scores changes nothing
+    sees_scale = True  # a common factor of all scores matters
 
     def __call__(self, S):
         """Log-probabilities (K, B) from scores (K, B)."""

@@ -36,6 +36,10 @@ class Modified(Affine):
     def __call__(self, coef, design, K):
         return super().__call__(coef, self._seen(design), K)
 
+    def ridge(self, K, center, scale, unit, translates):
+        """Slopes per unit of M(x), which is bounded."""
+        return self._squares(K, np.ones(len(scale)), self.reference or translates)
+
     def features(self, coef, design):
         Z = self._seen(design).Z
         return np.broadcast_to(Z, coef.shape[:-1] + Z.shape)

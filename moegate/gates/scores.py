@@ -104,6 +104,32 @@ class Scores:
         """The parameters whose growth without end means a diverging gate, (m, ...)."""
         return coef[:, :-1]
 
+    def ridge(self, K, center, scale, unit, translates):
+        """What a ridge penalty takes of the parameters phi: the squared norm (phi - at)' A (phi - at) of all slopes.
+
+        Parameters
+        ----------
+        K : int
+        center, scale : ndarray of shape (d,)
+            Of the gate's columns.
+        unit : ndarray of shape (d,)
+            In which slopes are measured: `scale`, or ones for slopes in user units.
+        translates : bool
+            Whether the link does not see a common translation.
+
+        Returns
+        -------
+        A : ndarray of shape (m w, m w)
+        at : ndarray of shape (m, w)
+        """
+        return self._squares(K, unit / scale if self.invariant else unit)
+
+    def _squares(self, K, size, centred=False):
+        """Squared slopes times squared sizes (d,), of all m scores or, `centred`, about their mean over K experts."""
+        m = self.n_scores(K)
+        across = np.eye(m) - centred / K
+        return np.kron(across, np.diag(np.append(size, 0.0) ** 2)), np.zeros((m, len(size) + 1))
+
 
 def differences(function, at, step=6e-6):
     """Central differences of `function` by the last axis of `at`, for all rows of `at` at once; new axis first."""

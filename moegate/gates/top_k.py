@@ -50,6 +50,10 @@ class TopK(Softmax):
 
     smooth = False
 
+    @property
+    def sees_scale(self):
+        return self.k > 1
+
     def _masked(self, S):
         if self.rank_on == "logit":
             return np.where(selected(S, self.k), S, -np.inf)
@@ -124,6 +128,10 @@ class SoftTopK(Link):
         M = self.members
         E = np.exp(S - S.max(axis=-2, keepdims=True))
         return E, softmax(M @ S / self.width)[1], 1 / np.maximum(M @ E, 1e-300)
+
+    @property
+    def sees_scale(self):
+        return self.k > 1
 
     def flat(self, coef, scores):
         """As that of the top-K link: with k = 1 the scale, which would soften the borders again, stays."""

@@ -4,8 +4,8 @@ from .continuation import Continuation
 from .em import EM, SQUAREM
 from .lbfgs import LBFGS
 from .newton import Newton
-from .solution import Solution, certify
+from .solution import UNCERTIFIED, Solution, certify
 
 SOLVERS = {"newton": Newton, "lbfgs": LBFGS, "em": EM, "squarem": SQUAREM, "continuation": Continuation}
 
-__all__ = ["EM", "LBFGS", "SOLVERS", "SQUAREM", "Continuation", "Newton", "Solution", "certify"]
+__all__ = ["EM", "LBFGS", "SOLVERS", "SQUAREM", "UNCERTIFIED", "Continuation", "Newton", "Solution", "certify"]

@@ -3,10 +3,22 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 from scipy.optimize import brentq
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 ROUNDING = 1e-12  # relative to the value: gains below it cannot be seen
+UNCERTIFIED = {
+    "kind": "none",
+    "decrement": np.nan,
+    "min_eigenvalue": np.nan,
+    "em_rate": np.nan,
+    "at_boundary": False,
+    "gate_diverged": False,
+    "experts_diverged": (),
+}
+DENSE = 600  # parameters up to which all eigenvalues are computed
+FLAT = 1e-8  # eigenvalue in the EM metric below which a direction changes nothing
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class Solution:
     history : ndarray
         Value after each iteration; it never falls.
     converged : bool
-        Whether the certificate is of kind "interior" or "limit".
+        Whether the certificate is not of kind "none".
     certificate : dict
         See `certify`.
     """
@@ -79,7 +91,7 @@ class Spectrum:
         """Smallest eigenvalue; one where there is nothing to estimate."""
         return float(np.min(self.values, initial=1.0))
 
-    def decrement(self, floor=1e-12):
+    def decrement(self, floor=FLAT):
         """Predicted remaining gain of a Newton step, in log-likelihood units."""
         return 0.5 * float(np.sum(self.score**2 / np.maximum(np.abs(self.values), floor)))
 
@@ -137,6 +149,40 @@ class Spectrum:
         return c
 
 
+class Ends:
+    """The smallest eigenvalue and the decrement of a `Spectrum` without the others: for many parameters.
+
+    By the Cholesky factor of the observed information, and Lanczos iterations on its inverse.
+    """
+
+    def __init__(self, at, flat):
+        M, A, score = at.information, -at.hessian, at.score
+        if flat.shape[1]:
+            Q = _complement(flat, np.ones(len(flat)))
+            M, A, score = Q.T @ M @ Q, Q.T @ A @ Q, Q.T @ score
+        try:
+            root = cholesky(A)
+        except LinAlgError:
+            top = np.max(np.diag(M))
+            self.smallest = float(
+                eigh(A, M + 1e-9 * top * np.eye(len(M)), subset_by_index=[0, 0], eigvals_only=True)[0]
+            )
+            self._decrement = np.inf if self.smallest < -FLAT else 0.5 * float(score @ np.linalg.lstsq(A, score)[0])
+            return
+
+        def inverse(v):
+            return solve_triangular(root, M @ solve_triangular(root, v), trans="T")
+
+        operator = LinearOperator(M.shape, matvec=inverse, dtype=float)
+        largest = eigsh(operator, k=1, which="LA", tol=1e-6, v0=np.ones(len(M)), return_eigenvectors=False)
+        self.smallest = float(1 / largest[0])
+        self._decrement = 0.5 * float(np.sum(solve_triangular(root, score, trans="T") ** 2))
+
+    def decrement(self):
+        """Predicted remaining gain of a Newton step, in log-likelihood units."""
+        return self._decrement
+
+
 def _whitening(M, floor=1e-9):
     """W with W'MW = I, for a positive semi-definite M; directions that M does not see are taken as of size `floor`."""
     values, vectors = eigh(M)
@@ -164,28 +210,32 @@ def certify(likelihood, theta, tol, at=None):
     Returns
     -------
     dict
-        `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "limit" where
-        that holds but for directions in which the gate's information has vanished and going on gains nothing, so that
-        the supremum lies at infinity; "border" where the gate has no information although it stays (it selects one
-        expert for each row), or where `Continuation` says so; "none" otherwise. `decrement`: what a Newton step would
-        still gain. `min_eigenvalue` of the observed information in the EM metric, and `em_rate` = 1 - min_eigenvalue;
-        at a limit both of the other directions. `at_boundary`: an expert on its scale floor. `gate_diverged`: the gate
-        of a limit.
+        `kind`: "interior" where the Newton decrement is below `tol` and the smallest eigenvalue positive; "flat" where
+        it is zero, below 1e-8: the maximum is not a point, and some parameters are not identified; "limit" where the
+        decrement is small but for directions in which the information of the gate or of an expert has vanished and
+        going on gains nothing, so that the supremum lies at infinity; "border" where the gate has no information
+        although it stays (it selects one expert for each row), or where `Continuation` says so; "none" otherwise.
+        `decrement`: what a Newton step would still gain. `min_eigenvalue` of the observed information in the EM
+        metric, and `em_rate` = 1 - min_eigenvalue; at a limit both of the other directions. `at_boundary`: an expert on
+        its scale floor. `gate_diverged`, `experts_diverged`: whether it is the gate, and which experts, whose
+        parameters a limit has at infinity.
     """
     at = likelihood.expand(theta) if at is None else at
     flat, boundary = likelihood.flat(theta), likelihood.at_boundary(theta)
     receding, step = likelihood.receding(theta, at.information)
-    diverged = bool(np.max(np.abs(step), initial=0.0) > 1e-9 * np.max(np.abs(theta), initial=0.0))
-    spectrum = Spectrum(at, np.hstack([flat, receding]))
-    gain = likelihood.value(theta + step) - at.value if diverged else 0.0
+    gate, experts = likelihood.diverged(theta, step)
+    spectrum = (Spectrum if len(theta) <= DENSE else Ends)(at, np.hstack([flat, receding]))
+    gain = likelihood.value(theta + step) - at.value if gate or experts else 0.0
     settled = gain <= 10 * max(tol, ROUNDING * abs(at.value))
-    kind = "limit" if diverged else "border" if receding.shape[1] else "interior"
-    sound = spectrum.decrement() < tol and spectrum.smallest > 0 and settled and not boundary
+    level = abs(spectrum.smallest) < FLAT
+    kind = "limit" if gate or experts else "border" if receding.shape[1] else "flat" if level else "interior"
+    sound = spectrum.decrement() < tol and (spectrum.smallest > 0 or level) and settled and not boundary
     return {
         "kind": kind if sound else "none",
         "decrement": spectrum.decrement(),
         "min_eigenvalue": spectrum.smallest,
         "em_rate": 1 - spectrum.smallest,
         "at_boundary": boundary,
-        "gate_diverged": diverged,
+        "gate_diverged": gate,
+        "experts_diverged": experts,
     }

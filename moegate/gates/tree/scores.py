@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import combinations, islice
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from ..scores import Scores
 from .nodes import TINY, Tree
@@ -104,6 +105,10 @@ class TreeScores(Tree, Scores):
             size = np.repeat(size, self.sizes) if node.branch is None else size
             out[node.leaves, 0] = np.maximum(out[node.leaves, 0], size)
         return out
+
+    def ridge(self, K, center, scale, unit, translates):
+        parts, at = zip(*(node.gate.ridge(node.K, center, scale, unit) for node in self.nodes), strict=True)
+        return block_diag(*parts), np.vstack(at)
 
     def natural(self, coef, K):
         """`gate_nodes`: what each gate calls its parameters, by the branches taken on the way to it."""
