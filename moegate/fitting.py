@@ -41,7 +41,6 @@ START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
 PER_PARAMETER = 50  # rows for each parameter, where that is more
 MUCH_MORE = 3  # a sample is drawn where there are so many times as many rows
-LEAST = 0.5  # rows without which a penalised expert is empty
 TIES_BELOW = 100_000  # rows: where tight experts are looked through for tied responses
 FULL_RUNS, ERRORS = 3, 3.0  # climbs on all rows at most; standard errors within which a run rivals the best
 
@@ -106,12 +105,12 @@ def degenerate_experts(likelihood, theta):
     """Experts that the family calls degenerate, and tight ones that rest on a few tied responses.
 
     One expert alone is degenerate on its scale floor only: its likelihood is bounded unless it fits exactly. An expert
-    that a penalty holds is so only where it has not even one row.
+    that a penalty holds is never so.
     """
     model, n = likelihood.model, likelihood.rows.n_rows
     coef, width = model.split(theta)[1], len(model.expert_rows)
     if likelihood.tamed:
-        return tuple(np.flatnonzero(likelihood.expert_rows(theta) < LEAST).tolist())
+        return ()
     if model.n_experts == 1:
         return tuple(np.flatnonzero(model.experts.on_boundary(coef)).tolist())
     bad = model.experts.degenerate(coef, likelihood.expert_rows(theta), n, width)

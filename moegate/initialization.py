@@ -87,7 +87,8 @@ def regressions(sample, K, rng):
     design = np.column_stack([sample.x, np.ones(len(sample.x))])
     draws = sample.uniforms(_key(rng), K)
     coef = [_regression(design, sample.y, _distinct_smallest(u, design.shape[1] + 2)) for u in draws.T]
-    return _hard(np.argmin([np.linalg.norm(sample.y - design @ c, axis=1) for c in coef], axis=0), K)
+    distances = [np.linalg.norm(sample.y - design @ c, axis=1) for c in coef]
+    return _hard(np.argmin(np.rint(np.array(distances) / QUANTUM), axis=0), K)
 
 
 def _regression(design, y, at):

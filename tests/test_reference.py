@@ -9,10 +9,11 @@ import statsmodels.api as sm
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
-from moegate import MoERegressor
+from moegate import MoEClassifier, MoERegressor
 
 ROWS = json.loads((Path(__file__).parent / "reference" / "flexmix_reference.json").read_text())
 GAUSSIAN = [row for row in ROWS if row["family"] == "gaussian"]
+DISCRETE = [row for row in ROWS if row["family"] != "gaussian"]
 BEST = {  # certified maxima, no degenerate expert
     ("engel", 2): -48.378,
     ("engel", 3): -25.199,
@@ -46,6 +47,12 @@ def problem(case):
         data = sm.datasets.ccard.load_pandas().data
         X = np.column_stack([standardised(data["INCOME"]), data["OWNRENT"]])
         return X, standardised(data["AVGEXP"]), {"gate_features": [0]}
+    if case == "randhie_poisson":
+        data = sm.datasets.randhie.load_pandas().data
+        return np.column_stack([data["lncoins"], standardised(data["disea"]), data["lpi"]]), data["mdvis"], {}
+    if case == "fair_binomial":
+        data = sm.datasets.fair.load_pandas().data
+        return columns(data, "rate_marriage", "yrs_married", "religious"), data["affairs"] > 0, {}
     data = sm.datasets.grunfeld.load_pandas().data
     return columns(data, "value", "capital"), standardised(data["invest"]), {}
 
@@ -60,6 +67,19 @@ def test_at_least_flexmix(row):
     assert moe.converged_
     assert moe.dof_ == row["df"]
     assert not moe.init_results_["degenerate"].iloc[0]
+
+
+@WARN
+@pytest.mark.parametrize("row", DISCRETE, ids=lambda row: f"{row['case']}-{row['k_asked']}")
+def test_classes_and_counts_reach_at_least_flexmix(row):
+    X, y, _ = problem(row["case"])
+    if row["family"] == "poisson":
+        moe = MoERegressor(row["k_asked"], experts="poisson", random_state=0).fit(X, y)
+    else:
+        moe = MoEClassifier(row["k_asked"], penalty=None, random_state=0).fit(X, y)
+    assert moe.loglik_ >= row["loglik"] - 1e-3
+    assert moe.converged_
+    assert moe.dof_ == row["df"]
 
 
 @WARN

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from moegate import MoERegressor, SoftmaxGate
+from moegate import MoEClassifier, MoERegressor, SoftmaxGate
 from moegate.metrics import log_density_score
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
@@ -26,6 +26,8 @@ quick = partial(MoERegressor, n_init=1, random_state=0)
     [
         MoERegressor(n_init=2, random_state=0),
         MoERegressor(gate=SoftmaxGate(), gate_features=[], solver="em", max_iter=50, n_init=1, random_state=0),
+        MoEClassifier(n_init=2, random_state=0),
+        MoEClassifier(1, penalty=None, class_weight="balanced"),
     ]
 )
 def test_scikit_learn_checks(estimator, check):

@@ -155,12 +155,6 @@ class MoEClassifier(ClassifierMixin, MoEBase):
             raise ValueError(
                 f"y has one class only, {_listed(self.classes_)}: a classification needs at least two; check y."
             )
-        lost = np.setdiff1d(np.arange(len(self.classes_)), codes)
-        if lost.size:
-            raise ValueError(
-                f"The weights leave no row of class {_listed(self.classes_[lost.astype(int)])}: every class needs one "
-                "of positive weight; drop the rows of that class from X and y, or weigh them."
-            )
 
     def _weight(self, y, weight, reset=False):
         if reset:
@@ -172,18 +166,28 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
     def _class_weights(self, codes, weight):
         """Weights of the classes, (M,), or None."""
+        lost = np.bincount(codes.astype(int), weights=weight, minlength=len(self.classes_)) == 0
+        if lost.any():
+            raise ValueError(
+                f"sample_weight leaves no row of class {_listed(self.classes_[lost])}: every class needs one of positive "
+                "weight; drop the rows of that class from X and y, or weigh them."
+            )
         if self.class_weight is None:
             return None
         if not isinstance(self.class_weight, dict) and self.class_weight != "balanced":
             raise ValueError(f'class_weight expects None, a dict by label or "balanced", got {self.class_weight!r}.')
         labels = self.classes_[codes.astype(int)]
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels, sample_weight=weight)
-        if not np.all(np.isfinite(weights)) or np.any(weights < 0):
-            raise ValueError(f"class_weight expects finite numbers >= 0, got {self.class_weight!r}.")
+        if not np.all(np.isfinite(weights)) or np.any(weights <= 0):
+            raise ValueError(f"class_weight expects finite numbers > 0, got {self.class_weight!r}.")
         return weights
 
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities, (n, M)."""
+        """Logarithms of the class probabilities, (n, M): -inf where a probability is below the smallest number."""
+        log_proba = self._log_proba(X)
+        return np.where(np.exp(log_proba) > 0, log_proba, -np.inf)
+
+    def _log_proba(self, X):
         check_is_fitted(self)
         return self._by_row(self.model_.log_probabilities, X).T
 
@@ -199,16 +203,16 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         ndarray of shape (n, M)
             p(y = r | x) in the order of `classes_`; rows sum to one.
         """
-        return np.exp(self.predict_log_proba(X))
+        return np.exp(self._log_proba(X))
 
     def decision_function(self, X):
         """Log-odds of the second class, (n,); of more than two classes the log-probabilities, (n, M)."""
-        log_proba = self.predict_log_proba(X)
+        log_proba = self._log_proba(X)
         return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
 
     def predict(self, X):
         """The most probable class of each row, (n,)."""
-        log_proba = self.predict_log_proba(X)
+        log_proba = self._log_proba(X)
         return self.classes_[np.argmax(log_proba, axis=1)]
 
     def predict_experts(self, X):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+EMPTY = 0.5  # rows below which an expert has none
+
 
 def runs_table(runs):
     """One row per run, as a DataFrame.
@@ -45,6 +47,9 @@ def ending_message(run, likelihood, estimator):
     if run.degenerate:
         return _degenerate(run, likelihood)
     certificate = run.certificate
+    empty = np.flatnonzero(likelihood.expert_rows(run.theta) < EMPTY)
+    if likelihood.tamed and certificate["kind"] != "none" and empty.size:
+        return _empty(empty)
     if certificate["kind"] == "limit":
         return _limit(run, likelihood)
     if certificate["kind"] == "flat":
@@ -79,6 +84,14 @@ def _degenerate(run, likelihood):
     return (
         f"Degenerate fit: {experts}. {why}, and the likelihood is unbounded near it. {remedy}, or look for tied "
         "responses, exact linear relations and gross outliers in the data."
+    )
+
+
+def _empty(experts):
+    named = ", ".join(map(str, experts))
+    return (
+        f"Expert {named} has no rows: the penalised likelihood is largest without it, its gate intercept falls without "
+        "end. Predictions can be used, its coefficients mean nothing. Lower n_experts, or the penalty's alpha."
     )
 
 
