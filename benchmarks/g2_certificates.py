@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from moegate.estimators.data import make_rows
 from moegate.experts import Gaussian
-from moegate.fitting import degenerate_experts
 from moegate.gates import SoftmaxGate
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
+from moegate.runs import degenerate_experts
 from moegate.solvers import EM, Newton
 
 SIZES, REPLICATES = (1_000, 10_000, 100_000), 20

@@ -1,6 +1,6 @@
 """From starts to a winner: many short EM runs, the best of them climbed to the end, degenerate ends put last."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .initialization import Sample, starts
 from .likelihood import STACKED_ROWS
-from .solvers import EM, LBFGS, UNCERTIFIED, Continuation, Newton
+from .runs import Run, best_first, climb, judged, pooled, unclimbed
+from .solvers import EM, LBFGS, Continuation, Newton
 
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 
@@ -41,48 +42,7 @@ START_ROWS = 2_000  # rows on which starts compete
 SUBSAMPLE = 20_000  # rows on which runs are climbed to their end, before the best climb on all
 PER_PARAMETER = 50  # rows for each parameter, where that is more
 MUCH_MORE = 3  # a sample is drawn where there are so many times as many rows
-TIES_BELOW = 100_000  # rows: where tight experts are looked through for tied responses
 FULL_RUNS, ERRORS = 3, 3.0  # climbs on all rows at most; standard errors within which a run rivals the best
-
-
-@dataclass(frozen=True)
-class Run:
-    """End of one run: where it started, where it came, and whether the result can be used.
-
-    Attributes
-    ----------
-    start : int
-    kind : str
-    stage : str
-        "short" (EM steps only), "middle" (some solver iterations), "long" (to the end), "full" (on all rows after a
-        subsample).
-    n_rows : int
-        Rows that it saw.
-    theta : ndarray of shape (p,)
-        In scaled units.
-    loglik : float
-    history : ndarray
-    converged : bool
-    certificate : dict or None
-    degenerate : tuple of int
-        Experts on their scale floor or on too few rows.
-    """
-
-    start: int
-    kind: str
-    stage: str
-    n_rows: int
-    theta: np.ndarray
-    loglik: float
-    history: np.ndarray
-    converged: bool = False
-    certificate: dict = field(default_factory=lambda: dict(UNCERTIFIED))
-    degenerate: tuple = ()
-
-    @property
-    def rank(self):
-        """Sort key: sound before degenerate, then the log-likelihood."""
-        return not self.degenerate, self.loglik
 
 
 def automatic_solver(likelihood, max_iter, tol):
@@ -92,33 +52,6 @@ def automatic_solver(likelihood, max_iter, tol):
     return (Newton if likelihood.n_params <= NEWTON_LIMIT else LBFGS)(max_iter=max_iter, tol=tol)
 
 
-def pooled(likelihood):
-    """The fit in which all experts are the same: one expert's maximum likelihood, and an even gate."""
-    theta, K = likelihood.model.initial(likelihood.rows.units), likelihood.model.n_experts
-    even = np.full((likelihood.rows.n_rows, K), 1 / K)
-    for _ in range(3):
-        theta = likelihood.m_step(theta, even)
-    return theta
-
-
-def degenerate_experts(likelihood, theta):
-    """Experts that the family calls degenerate, and tight ones that rest on a few tied responses.
-
-    One expert alone is degenerate on its scale floor only: its likelihood is bounded unless it fits exactly. An expert
-    that a penalty holds is never so.
-    """
-    model, n = likelihood.model, likelihood.rows.n_rows
-    coef, width = model.split(theta)[1], len(model.expert_rows)
-    if likelihood.tamed:
-        return ()
-    if model.n_experts == 1:
-        return tuple(np.flatnonzero(model.experts.on_boundary(coef)).tolist())
-    bad = model.experts.degenerate(coef, likelihood.expert_rows(theta), n, width)
-    if np.any(model.experts.suspect(coef) & ~bad) and n <= TIES_BELOW:
-        bad |= model.experts.suspect(coef) & (likelihood.expert_responses(theta) < model.rows_needed)
-    return tuple(np.flatnonzero(bad).tolist())
-
-
 def begin(likelihood, sample, origin, chunk, steps=USUAL.steps):
     """The first EM steps from the responsibilities of some starts, together."""
     model, x = likelihood.model, sample.x * likelihood.rows.units.scale + likelihood.rows.units.center
@@ -126,7 +59,7 @@ def begin(likelihood, sample, origin, chunk, steps=USUAL.steps):
     origins = np.stack([model.begin(origin, x, resp * sample.weight[:, None]) for resp in resps])
     ends = EM(max_iter=steps, tol=1e-3).run_all(likelihood, likelihood.m_steps(origins, np.stack(resps)))
     return [
-        _judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
+        judged(likelihood, Run(start.number, start.kind, "short", sample.n_rows, theta, value, np.array(history)))
         for start, theta, value, history in zip(chunk, *ends, strict=True)
     ]
 
@@ -135,36 +68,6 @@ def _chunks(work, n_rows):
     """Starts in groups that fill the arrays of a pass; n_jobs has no part in it."""
     size = max(1, STACKED_ROWS // n_rows)
     return [work[at : at + size] for at in range(0, len(work), size)]
-
-
-def _judged(likelihood, run):
-    return replace(run, degenerate=degenerate_experts(likelihood, run.theta))
-
-
-def unclimbed(likelihood, theta, kind):
-    """A point taken as a run that has not begun."""
-    value = likelihood.value(theta)
-    if not np.isfinite(value):
-        raise ValueError(
-            f"The log-likelihood is {value} at the {kind} parameters; scales must be positive and not tiny."
-        )
-    return _judged(likelihood, Run(0, kind, "long", likelihood.rows.n_rows, theta, value, np.array([])))
-
-
-def climb(likelihood, solver, run, stage="long"):
-    """A run continued by a solver."""
-    solution = solver.solve(likelihood, run.theta)
-    end = replace(
-        run,
-        stage=stage,
-        n_rows=likelihood.rows.n_rows,
-        theta=solution.theta,
-        loglik=solution.loglik,
-        history=solution.history,
-        converged=solution.converged,
-        certificate=solution.certificate,
-    )
-    return _judged(likelihood, end)
 
 
 def plain_tasks(runs):
@@ -211,7 +114,7 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
     while waiting:  # spikes on their way had displaced them
-        long = _best_first(long + _climb_all(parallel, small, solver, waiting[:n_init], "long", tasks))
+        long = best_first(long + _climb_all(parallel, small, solver, waiting[:n_init], "long", tasks))
         waiting = _overtaking(long, waiting[n_init:])
     if small is likelihood:
         return long + middle + short
@@ -226,12 +129,12 @@ def _stages(parallel, small, solver, work, n_init, funnel):
     sample, origin = Sample.from_rows(small.rows, small.model.experts), pooled(small)
     chunks = _chunks(work, sample.n_rows)
     chunks = parallel(delayed(begin)(small, sample, origin, chunk, funnel.steps) for chunk in chunks)
-    short = _best_first([run for chunk in chunks for run in chunk])
+    short = best_first([run for chunk in chunks for run in chunk])
     brief = {"max_iter": funnel.climb_steps, "certified": False}
     brief = replace(solver, **{name: value for name, value in brief.items() if hasattr(solver, name)})
     some = _different(small, short, funnel.climbed * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
-    return short, _best_first(middle)
+    return short, best_first(middle)
 
 
 def _for_paths(easy, middle, short, n_init):
@@ -289,18 +192,8 @@ def _rivals(likelihood, runs):
     return chosen
 
 
-def best(runs):
-    """The best sound run among the last stage's; a degenerate one where there is no other."""
-    stage = runs[0].stage
-    return max((run for run in runs if run.stage == stage), key=lambda run: run.rank)
-
-
-def _best_first(runs):
-    return sorted(runs, key=lambda run: run.rank, reverse=True)
-
-
 def _climb_all(parallel, likelihood, solver, runs, stage, tasks):
-    return _best_first(parallel(delayed(task)(likelihood, solver, run, stage) for task, run in tasks(runs)))
+    return best_first(parallel(delayed(task)(likelihood, solver, run, stage) for task, run in tasks(runs)))
 
 
 def _subsampled(likelihood, size):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import elementwise
 
 from ._kernels import log_sum_exp
+from .roots import first_integer, root
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class MixtureOfExperts:
             column = column.astype(int)
             return sign * (log_sum_exp(log_pi[:, column] + tail(experts, Z[:, column], y)) - level)
 
-        return (_first if self.experts.discrete else _root)(excess, low, high)
+        return (first_integer if self.experts.discrete else root)(excess, low, high)
 
     def sample(self, theta, block, rng):
         """One response per row, (B,)."""
@@ -285,21 +285,3 @@ class MixtureOfExperts:
         """The same model with its experts in another order."""
         gate, experts = self.split(theta)
         return self.join(self.gate.permute(gate, order, self.n_experts), experts[list(order)])
-
-
-def _root(function, low, high):
-    """Elementwise root of an increasing function between two bounds that may coincide."""
-    pad = 1e-9 * (1.0 + np.maximum(np.abs(low), np.abs(high)))
-    columns = np.arange(len(low), dtype=float)
-    tolerances = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}
-    return elementwise.find_root(function, (low - pad, high + pad), args=(columns,), tolerances=tolerances).x
-
-
-def _first(function, low, high):
-    """Elementwise first integer above `low` - 1 at which an increasing function is not negative, `high` at most."""
-    low, columns = low - 1, np.arange(len(low), dtype=float)
-    while np.any(high - low > 1):
-        middle = np.floor((low + high) / 2)
-        reached = function(middle, columns) >= -1e-13
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return high

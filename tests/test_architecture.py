@@ -9,11 +9,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "moegate"
 LAYERS = [  # low to high
     "_kernels",
-    "blocks parallel",
+    "blocks parallel roots",
     "gates experts solvers penalties voronoi",
     "model passes assembly geometry",
     "likelihood",
-    "initialization fitting",
+    "initialization runs fitting",
     "estimators metrics",
     "inference selection bootstrap diagnostics dendrogram formula datasets",
     "plotting",

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy.linalg import solve
 
 from moegate.experts import Gaussian
-from moegate.fitting import pooled
+from moegate.runs import pooled
 from moegate.solvers import EM, LBFGS, SOLVERS, Newton, certify
 from moegate.solvers.solution import Spectrum
 

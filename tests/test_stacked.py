@@ -9,11 +9,12 @@ from moegate import MoERegressor
 from moegate.blocks import Rows, Units
 from moegate.experts import Gaussian
 from moegate.experts.gaussian import least_squares
-from moegate.fitting import _chunks, begin, pooled
+from moegate.fitting import _chunks, begin
 from moegate.gates import Affine, Gate, Softmax, SoftmaxGate
 from moegate.initialization import Sample, starts
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
+from moegate.runs import pooled
 from moegate.solvers import EM, SQUAREM
 
 COLUMNS = {"all": (None, None), "some": ((1,), (2, 0)), "none": ((), ())}

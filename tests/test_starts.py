@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from moegate import MoERegressor
 from moegate.estimators.data import make_rows
 from moegate.experts import Gaussian
-from moegate.fitting import Run, best
 from moegate.initialization import KINDS, Sample, starts
+from moegate.runs import Run, best
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 

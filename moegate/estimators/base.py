@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ..blocks import Rows, Units
-from ..fitting import best, degenerate_experts, pooled, search, unclimbed
+from ..fitting import search
 from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
+from ..runs import best, degenerate_experts, pooled, unclimbed
 from . import options
 from .columns import resolve_columns
 from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights, warn_of_units

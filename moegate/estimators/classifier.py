@@ -169,8 +169,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         lost = np.bincount(codes.astype(int), weights=weight, minlength=len(self.classes_)) == 0
         if lost.any():
             raise ValueError(
-                f"sample_weight leaves no row of class {_listed(self.classes_[lost])}: every class needs one of positive "
-                "weight; drop the rows of that class from X and y, or weigh them."
+                f"sample_weight leaves no row of class {_listed(self.classes_[lost])}: every class needs one of "
+                "positive weight; drop the rows of that class from X and y, or weigh them."
             )
         if self.class_weight is None:
             return None

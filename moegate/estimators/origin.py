@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..fitting import pooled, unclimbed
+from ..runs import pooled, unclimbed
 
 RESPONSIBILITY_STEPS = 5  # M-steps from given responsibilities
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from sklearn.callback import CallbackContext
 
-from ..fitting import climb
+from ..runs import climb
 
 
 class Progress:
