@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 LOWEST = np.finfo(float).min  # keeps a column of -inf from becoming nan
+TINY = 1e-280  # density below which products of probabilities may have lost digits
 ASIDE = 2.0**-10  # the largest term is shifted to just below zero: exp of an exact zero is a slow special case
 
 
@@ -52,6 +53,15 @@ def responsibilities(A, total=None):
     if total is not None:
         density /= total
     return density, top, A
+
+
+def shares(A):
+    """`responsibilities` from joint densities instead of their logarithms, in place; None where a sum is too small."""
+    density = np.add.reduce(A, axis=-2)
+    if not np.min(density, initial=1.0) > TINY:
+        return None
+    A *= (1.0 / density)[..., None, :]
+    return density, np.zeros(density.shape[-1]), A
 
 
 def sum_of_logs(x):

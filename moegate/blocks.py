@@ -13,6 +13,9 @@ from ._kernels import products, unpack_grams
 
 BLOCK_SIZE = 16384
 CACHE_BYTES = 64e6
+# glibc gives memory back at the end of each block, and fetching it again costs as much as the pass itself; having freed
+# one large array (never touched, so that it costs nothing) it keeps up to twice as much for the next block.
+np.empty(31 * 2**17)
 QUANTUM = 2.0**-20  # of scaled values: what rounding may change must not change a random choice
 
 

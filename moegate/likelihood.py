@@ -101,15 +101,15 @@ class Likelihood(Geometry):
             sums["value"] = sums["value"] - self._penalty.value(full)
         return sums
 
-    @property
+    @cached_property
     def offset(self):
-        """Log-Jacobian of the change of the response's unit, summed over rows."""
-        return -self.rows.total_weight * self._log_unit
+        """What all densities share, summed over rows: it does not depend on theta, and no pass needs it."""
+        weight = np.ones(self.rows.n_rows) if self.rows.weight is None else self.rows.weight
+        return float(np.sum(weight * self._base))
 
     @property
-    def _log_unit(self):
-        """Log of the unit of the densities: one unless the family is linear in the response, which is then scaled."""
-        return np.log(self.rows.units.y_scale) if self.model.experts.response else 0.0
+    def _base(self):
+        return self.model.experts.base(self.rows.y, self.rows.units)
 
     @property
     def n_params(self):
@@ -270,7 +270,7 @@ class Likelihood(Geometry):
         """Log density of each row, (n,)."""
         full = self._full(theta)
         with np.errstate(all="ignore"):
-            return np.concatenate([passes.e_step(self.model, full, b).log_density for b in self.rows]) - self._log_unit
+            return np.concatenate([passes.e_step(self.model, full, b).log_density for b in self.rows]) + self._base
 
     def score_obs(self, theta):
         """Score of each row, weighted, (n, p)."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels import n_pairs, pairs_of, responsibilities, sum_of_logs
+from ._kernels import n_pairs, pairs_of, responsibilities, shares, sum_of_logs
 
 
 class Sums(dict):
@@ -59,9 +59,12 @@ def e_step(model, theta, block):
     S = model.gate.scores(gate, block.design(model.gate_rows), model.n_experts)
     L, P, total = model.gate.link.parts(S, gate.shape[-2])
     terms = model.experts.terms(model.predictors(experts, block))
-    joint = model.experts.log_prob(experts, terms, block.y)
-    joint += L
-    return State(gate, experts, S, P, terms, *responsibilities(joint, total))
+    mixed = shares(P * model.experts.density(terms, block.y)) if model.experts.direct else None
+    if mixed is None:
+        joint = model.experts.log_prob(experts, terms, block.y)
+        joint += L
+        mixed = responsibilities(joint, total)
+    return State(gate, experts, S, P, terms, *mixed)
 
 
 def _value(state, block):
@@ -78,7 +81,7 @@ def value(model, theta, block):
 def score(model, theta, block):
     """Log-likelihood and the score's sums."""
     state = e_step(model, theta, block)
-    out = _score(model, state, block, *_residuals(model, state, block))
+    out = _score(model, state, block, *_residuals(model, state, block, alone=False))
     G = block.weigh(_pull(model, state))
     out["gate"] = G @ block.V.T if model.gate.scores.linear else _times_features(G, _features(model, state, block))
     return out
@@ -88,12 +91,16 @@ def _pull(model, state):
     return model.gate.link.pull(state.S, state.P, state.R, state.gate.shape[-2])
 
 
-def _residuals(model, state, block):
-    """Residuals by channel and their product with the responsibilities, both (K c, B)."""
-    u = model.experts.residuals(state.experts, state.terms, block.y)
+def _residuals(model, state, block, alone=True):
+    """Residuals by channel and their product with the responsibilities, both (K c, B).
+
+    Unless residuals are wanted `alone` too they are made in the place of the state's terms: nothing may follow.
+    """
+    u = model.experts.residuals(state.experts, state.terms, block.y, overwrite=not alone)
     *stack, K, channels, B = u.shape
     shape = (*stack, K * channels, B)
-    return u.reshape(shape), (u * state.R[..., None, :]).reshape(shape)
+    Ru = np.multiply(u, state.R[..., None, :], out=None if alone else u)
+    return u.reshape(shape) if alone else None, Ru.reshape(shape)
 
 
 def _score(model, state, block, u=None, Ru=None):

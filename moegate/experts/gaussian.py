@@ -41,6 +41,7 @@ class Gaussian:
     n_channels = 1  # linear predictors of one expert
     quadratic = True  # log f is -eta^2 / 2 and a constant: the complete-data score follows from the Grams
     discrete = False
+    direct = False  # whether densities seldom underflow, so that mixtures need no logarithms
     recedes = False  # the coefficients of a maximum are finite, up to the scale floor
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
 
@@ -121,6 +122,10 @@ class Gaussian:
         """The response as starts see it, (n, 1)."""
         return y[:, None]
 
+    def base(self, y, units):
+        """Logarithm of what all experts' densities share: of the response's unit."""
+        return -np.log(units.y_scale)
+
     def terms(self, eta):
         """What the next three methods need of the predictors (K, 1, B): themselves."""
         return eta
@@ -132,9 +137,9 @@ class Gaussian:
         out += (np.log(coef[..., -1]) - LOG_SQRT_2PI)[..., None]
         return out
 
-    def residuals(self, coef, eta, y=None):
-        """Derivative of log f by the predictors, (K, 1, B)."""
-        return -eta
+    def residuals(self, coef, eta, y=None, overwrite=False):
+        """Derivative of log f by the predictors, (K, 1, B); `overwrite` what `terms` has made for it."""
+        return np.negative(eta, out=eta if overwrite else None)
 
     def weight_curvature(self, coef, eta, resp):
         """Weights of the complete-data information by pairs of channels, (K, 1, B)."""

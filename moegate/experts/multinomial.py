@@ -10,11 +10,12 @@ from ._newton import newton_step
 
 
 class Terms(NamedTuple):
-    """Predictors (..., M - 1, B), probabilities of all classes but the last, and the log of their common divisor."""
+    """What a pass needs of the predictors more than once."""
 
-    eta: np.ndarray
-    P: np.ndarray
-    log_total: np.ndarray
+    eta: np.ndarray  # (..., M - 1, B)
+    P: np.ndarray  # probabilities of all classes, (..., M, B)
+    total: np.ndarray  # sum of the exponentials, (..., B), whose logarithm lacks `unit`
+    unit: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Multinomial:
     response = False  # the response is not a row of the design
     quadratic = False  # the score needs the residuals
     discrete = True
+    direct = True  # densities seldom underflow, so that mixtures need no logarithms
     recedes = True  # where the columns separate classes the maximum lies at infinity
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
 
@@ -101,23 +103,34 @@ class Multinomial:
         """The response as starts see it: one indicator for each class, (n, M)."""
         return (y[:, None] == np.arange(self.n_classes)).astype(float)
 
+    def base(self, y, units):
+        """Logarithm of what all experts' probabilities share: nothing."""
+        return 0.0
+
     def terms(self, eta):
         """What the next three methods need of the predictors (K, M - 1, B), see `Terms`."""
         P, total, unit = _exponentials(eta)
         P *= (1.0 / total)[..., None, :]
-        return Terms(eta, P, np.log(total) + unit)
+        return Terms(eta, P, total, unit)
+
+    def density(self, terms, y):
+        """Probabilities (K, B) of the classes y."""
+        *stack, M, B = terms.P.shape
+        at = y.astype(np.intp) * B + np.arange(B)
+        return np.take(terms.P.reshape(*stack, M * B), at, axis=-1, mode="clip")
 
     def log_prob(self, coef, terms, y):
         """Log-probabilities (K, B) of the classes y."""
-        return np.einsum("...rb,rb->...b", terms.eta, self._indicators(y)) - terms.log_total
+        return np.einsum("...rb,rb->...b", terms.eta, self._indicators(y)) - np.log(terms.total) - terms.unit
 
-    def residuals(self, coef, terms, y):
-        """Derivative of log f by the predictors, 1[y = r] - p_r, (K, M - 1, B)."""
-        return self._indicators(y) - terms.P
+    def residuals(self, coef, terms, y, overwrite=False):
+        """Derivative of log f by the predictors, 1[y = r] - p_r, (K, M - 1, B); `overwrite` what `terms` made."""
+        P = terms.P[..., :-1, :]
+        return np.subtract(self._indicators(y), P, out=P if overwrite else None)
 
     def weight_curvature(self, coef, terms, resp):
         """Weights of the complete-data information, resp (p_r delta_rs - p_r p_s) by pairs r <= s, (K, pairs, B)."""
-        out = multinomial_pairs(terms.P)
+        out = multinomial_pairs(terms.P[..., :-1, :])
         out *= resp[..., None, :]
         return out
 
@@ -178,12 +191,16 @@ class Multinomial:
 
 
 def _exponentials(eta):
-    """Exponentials (..., M - 1, B), their sum with that of the last class (..., B), and the log of their unit."""
+    """Exponentials of all classes (..., M, B), their sum (..., B), and the log of their unit."""
+    *stack, c, B = eta.shape
+    E, unit = np.empty((*stack, c + 1, B)), 0.0
     with np.errstate(over="ignore"):
-        E = np.exp(eta)
-    total = 1.0 + E.sum(axis=-2)
-    if np.isfinite(total).all():
-        return E, total, 0.0
-    top = np.maximum(eta.max(axis=-2), 0.0)
-    E = np.exp(eta - top[..., None, :])
-    return E, E.sum(axis=-2) + np.exp(-top), top
+        np.exp(eta, out=E[..., :c, :])
+    E[..., c, :] = 1.0
+    total = np.add.reduce(E, axis=-2)
+    if not np.isfinite(total).all():
+        unit = np.maximum(eta.max(axis=-2), 0.0)
+        np.exp(eta - unit[..., None, :], out=E[..., :c, :])
+        E[..., c, :] = np.exp(-unit)
+        total = E.sum(axis=-2)
+    return E, total, unit

@@ -42,6 +42,7 @@ class Poisson:
     n_channels = 1  # linear predictors of one expert
     quadratic = False  # the score needs the residuals
     discrete = True
+    direct = False  # whether densities seldom underflow, so that mixtures need no logarithms
     recedes = True  # where the columns separate zeros from positive counts the maximum lies at infinity
     stacked = True  # takes coefficients and predictors with further axes in front, (S, K, P)
 
@@ -90,14 +91,18 @@ class Poisson:
         """What the next three methods need of the predictors (K, 1, B): themselves and the means."""
         return eta, _mean(eta)
 
-    def log_prob(self, coef, terms, y):
-        """Log-probabilities (K, B) of the counts y."""
-        eta, mu = terms
-        return _log_pmf(eta[..., 0, :], mu[..., 0, :], y)
+    def base(self, y, units):
+        """Logarithm of what all experts' probabilities share: -log y!."""
+        return -gammaln(y + 1)
 
-    def residuals(self, coef, terms, y):
-        """Derivative of log f by the predictors, y - mu, (K, 1, B)."""
-        return y - terms[1]
+    def log_prob(self, coef, terms, y):
+        """Log-probabilities (K, B) of the counts y, plus log y!."""
+        eta, mu = terms
+        return _log_kernel(eta[..., 0, :], mu[..., 0, :], y)
+
+    def residuals(self, coef, terms, y, overwrite=False):
+        """Derivative of log f by the predictors, y - mu, (K, 1, B); `overwrite` for it what `terms` has made."""
+        return np.subtract(y, terms[1], out=terms[1] if overwrite else None)
 
     def weight_curvature(self, coef, terms, resp):
         """Weights of the complete-data information, resp mu, (K, 1, B)."""
@@ -182,8 +187,14 @@ def _mean(eta):
     return np.exp(np.minimum(eta, LARGEST))
 
 
+def _log_kernel(eta, mu, y):
+    out = y * eta
+    out -= mu if np.max(eta, initial=0.0) <= LARGEST else mu * (1.0 + np.maximum(eta - LARGEST, 0.0))
+    return out
+
+
 def _log_pmf(eta, mu, y):
-    return y * eta - mu * (1.0 + np.maximum(eta - LARGEST, 0.0)) - gammaln(y + 1)
+    return _log_kernel(eta, mu, y) - gammaln(y + 1)
 
 
 def _cdf(k, mu):
