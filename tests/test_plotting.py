@@ -352,7 +352,7 @@ def test_unknown_feature_lists_the_known_ones(diabetes, feature):
 @pytest.mark.parametrize("features", [[], [0, "bmi"], ["bmi", "bp", "bmi"]])
 def test_gate_display_takes_one_or_two_features(diabetes, features):
     model, X, _ = diabetes
-    with pytest.raises(ValueError, match=r"one feature or two different ones; got .*'bmi', 'bp'"):
+    with pytest.raises(ValueError, match=r"One feature or two different ones can be shown; got .*'bmi', 'bp'"):
         GateDisplay.from_estimator(model, X, features=features)
 
 

@@ -1,7 +1,8 @@
 """Pictures of a fitted mixture of experts, by scikit-learn's Display pattern (matplotlib is imported when drawing)."""
 
+from .classes import ClassDisplay
 from .fit import FitDisplay
 from .gate import GateDisplay
 from .loglik import LoglikDisplay
 
-__all__ = ["FitDisplay", "GateDisplay", "LoglikDisplay"]
+__all__ = ["ClassDisplay", "FitDisplay", "GateDisplay", "LoglikDisplay"]

@@ -88,3 +88,36 @@ def held_note(names, shown, centre):
     if len(others) < 2:
         return f"{others[0]} at its {centre}" if others else ""
     return f"{len(others)} other features at their {centre}"
+
+
+def features_shown(predict, X, features, names, centre):
+    """Column numbers of the one or two features to show; of many the one along which `predict` changes most.
+
+    Raises
+    ------
+    ValueError
+        If a feature is not known, or more than two are asked for.
+    """
+    if features is None:
+        return list(range(len(names))) if len(names) <= 2 else most_telling(predict, X, centre, 1)
+    wanted = [features] if isinstance(features, str) or np.ndim(features) == 0 else list(features)
+    shown = [feature_index(feature, names) for feature in wanted]
+    if len(shown) not in (1, 2) or len(set(shown)) < len(shown):
+        raise ValueError(f"One feature or two different ones can be shown; got {wanted}. Known: {names}.")
+    return shown
+
+
+def most_telling(predict, X, centre, n):
+    """The n features along which probabilities range most, all others at their centre."""
+
+    def reach(j):
+        return np.ptp(predict(slice_rows(X, {j: spread(column(X, j), 50)}, centre)), axis=0).sum()
+
+    return sorted(range(X.shape[1]), key=reach, reverse=True)[:n]
+
+
+def on_grid(predict, X, grids, centre):
+    """Probabilities of shape (m, K) or (m, m, K) on a grid, first feature first."""
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    rows = slice_rows(X, {j: values.ravel() for j, values in zip(grids, mesh)}, centre)
+    return predict(rows).reshape(*mesh[0].shape, -1)

@@ -9,6 +9,23 @@ MIXTURE_COLOR = "#222222"
 QUIET_COLOR = "#8A8A8A"
 BAND_COLOR = "#BDBDBD"
 FIGURE_SIZE = (6.4, 4.2)  # inches
+PAIR_SIZE = (10.5, 4.2)  # of two axes side by side
+
+# Classes have colours of their own (Paul Tol's muted ones), and a marker and a line style each.
+CLASS_COLORS = (
+    "#332288",
+    "#DDCC77",
+    "#44AA99",
+    "#CC6677",
+    "#88CCEE",
+    "#117733",
+    "#AA4499",
+    "#999933",
+    "#882255",
+    "#777777",
+)
+CLASS_MARKERS = "os^dvPX<>*"
+CLASS_LINES = ("-", "--", "-.", ":")
 
 # From the ninth expert on the colours come back darker, then lighter: (towards what, how far).
 _SHADES = ((0.0, 0.0), (0.0, 0.45), (1.0, 0.5))
@@ -26,6 +43,18 @@ def expert_color(k):
 def expert_colors(n_experts):
     """Colours of experts 0 .. n_experts - 1 as an array of shape (n_experts, 3)."""
     return np.array([expert_color(k) for k in range(n_experts)])
+
+
+def class_color(r):
+    """Colour of class number `r` as an (r, g, b) tuple; ten different ones, then they repeat with other markers."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(CLASS_COLORS[r % len(CLASS_COLORS)])
+
+
+def class_marker(r):
+    """Marker of class number `r`."""
+    return CLASS_MARKERS[(r + r // len(CLASS_COLORS)) % len(CLASS_MARKERS)]
 
 
 def expert_label(k):

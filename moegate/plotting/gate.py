@@ -5,7 +5,8 @@ from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 
 from . import _style
-from ._slice import as_table, column, feature_index, feature_names, held_note, slice_rows, spread
+from ._regions import draw_boundaries, draw_surface, swatch, winners
+from ._slice import as_table, column, feature_names, features_shown, held_note, on_grid, spread
 
 
 class GateDisplay:
@@ -114,11 +115,11 @@ class GateDisplay:
         check_is_fitted(estimator)
         X = as_table(X, estimator.n_features_in_)
         names = feature_names(estimator, X)
-        shown = _features_shown(estimator, X, features, names, centre)
+        shown = features_shown(estimator.predict_gate, X, features, names, centre)
         grids = [spread(column(X, j), grid_resolution) for j in shown]
         return cls(
             grids=grids,
-            gate=_gate_on_grid(estimator, X, dict(zip(shown, grids)), centre),
+            gate=on_grid(estimator.predict_gate, X, dict(zip(shown, grids)), centre),
             points=_data_points(X, shown, subsample, random_state),
             feature_names=[names[j] for j in shown],
             held=held_note(names, shown, centre),
@@ -169,38 +170,14 @@ class GateDisplay:
         return ax.plot(self.grids[0], self.gate[:, k], **_style.style(Line2D, look, kwargs))[0]
 
     def _plot_regions(self, ax, surface_kwargs, boundary_kwargs, point_kwargs):
-        self.surface_ = self._draw_surface(ax, surface_kwargs)
-        self.boundaries_ = self._draw_boundaries(ax, boundary_kwargs)
+        colors = _style.expert_colors(self.gate.shape[-1])
+        self.surface_ = draw_surface(ax, self.grids, self.gate, colors, surface_kwargs)
+        self.boundaries_ = draw_boundaries(ax, self.grids, self.gate, boundary_kwargs)
         small = {"marker": "o", "markersize": 2.5, "markeredgewidth": 0, "alpha": 0.6}
         self.points_ = _draw_points(ax, *self.points.T, small, point_kwargs)
         ax.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
-        self.legend_ = _style.add_legend(ax, self._region_swatches(), title="most probable\n(paler: less sure)")
-
-    def _draw_surface(self, ax, kwargs):
-        """Draw the regions; probability 1/K (nobody is preferred) is nearly white, 1 is the expert's colour at 75%."""
-        from matplotlib.collections import QuadMesh
-
-        n_experts = self.gate.shape[-1]
-        certainty = (self.gate.max(axis=-1) - 1 / n_experts) / max(1 - 1 / n_experts, 0.5)
-        opacity = (0.1 + 0.65 * certainty)[..., None]
-        colors = _style.expert_colors(n_experts)[self.gate.argmax(axis=-1)]
-        image = np.concatenate([colors, opacity], axis=-1).swapaxes(0, 1)
-        look = {"shading": "nearest", "rasterized": True, "zorder": 0}
-        return ax.pcolormesh(*self.grids, image, **{**look, **_style.style(QuadMesh, {}, kwargs)})
-
-    def _draw_boundaries(self, ax, kwargs):
-        look = {"levels": [0.0], "colors": _style.MIXTURE_COLOR, "linewidths": 1.1, "zorder": 1} | (kwargs or {})
-        margins = [_margin(self.gate, k).T for k in self._winners()]
-        return [ax.contour(*self.grids, margin, **look) for margin in margins if margin.min() < 0]
-
-    def _winners(self):
-        return np.unique(self.gate.argmax(axis=-1))
-
-    def _region_swatches(self):
-        from matplotlib.patches import Patch
-
-        color, label = _style.expert_color, _style.expert_label
-        return [Patch(facecolor=color(k), alpha=0.75, label=label(k)) for k in self._winners()]
+        swatches = [swatch(colors[k], _style.expert_label(k)) for k in winners(self.gate)]
+        self.legend_ = _style.add_legend(ax, swatches, title="most probable\n(paler: less sure)")
 
 
 def _draw_points(ax, x, y, look, kwargs):
@@ -208,39 +185,6 @@ def _draw_points(ax, x, y, look, kwargs):
 
     look = {"color": _style.MIXTURE_COLOR, "linestyle": "none", "zorder": 2} | look
     return ax.plot(x, y, **_style.style(Line2D, look, kwargs))[0]
-
-
-def _margin(gate, k):
-    """By how much expert `k` is more probable than every other one; its zeros are the boundary of its region."""
-    return gate[..., k] - np.delete(gate, k, axis=-1).max(axis=-1, initial=0.0)
-
-
-def _features_shown(estimator, X, features, names, centre):
-    """Column numbers of the one or two features to show."""
-    if features is None:
-        return list(range(len(names))) if len(names) <= 2 else [_most_telling_feature(estimator, X, centre)]
-    wanted = [features] if isinstance(features, str) or np.ndim(features) == 0 else list(features)
-    shown = [feature_index(feature, names) for feature in wanted]
-    if len(shown) not in (1, 2) or len(set(shown)) < len(shown):
-        raise ValueError(f"GateDisplay shows one feature or two different ones; got {wanted}. Known: {names}.")
-    return shown
-
-
-def _most_telling_feature(estimator, X, centre):
-    """The feature along which the gate probabilities range most, all others at their centre."""
-
-    def gate_range(j):
-        gate = estimator.predict_gate(slice_rows(X, {j: spread(column(X, j), 50)}, centre))
-        return np.ptp(gate, axis=0).sum()
-
-    return max(range(X.shape[1]), key=gate_range)
-
-
-def _gate_on_grid(estimator, X, grids, centre):
-    """Gate probabilities of shape (m, K) or (m, m, K), first feature first."""
-    mesh = np.meshgrid(*grids.values(), indexing="ij")
-    rows = slice_rows(X, {j: values.ravel() for j, values in zip(grids, mesh)}, centre)
-    return estimator.predict_gate(rows).reshape(*mesh[0].shape, -1)
 
 
 def _data_points(X, shown, subsample, random_state):

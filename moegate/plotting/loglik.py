@@ -35,6 +35,8 @@ class LoglikDisplay:
         A name for each start, such as ``"start 3, kmeans"``.
     note : str, default=""
         On the rows used, if these are not all; written above the axes.
+    quantity : str, default="log-likelihood"
+        What the runs climbed; under a penalty the penalised log-likelihood.
 
     Attributes
     ----------
@@ -60,7 +62,9 @@ class LoglikDisplay:
     True
     """
 
-    def __init__(self, *, histories, winner, degenerate, converged, climbed, labels, note=""):
+    def __init__(
+        self, *, histories, winner, degenerate, converged, climbed, labels, note="", quantity="log-likelihood"
+    ):
         self.histories = histories
         self.winner = winner
         self.degenerate = degenerate
@@ -68,6 +72,7 @@ class LoglikDisplay:
         self.climbed = climbed
         self.labels = labels
         self.note = note
+        self.quantity = quantity
 
     @classmethod
     def from_estimator(cls, estimator, ax=None, **plot_kwargs):
@@ -99,12 +104,15 @@ class LoglikDisplay:
         ends, histories = _joined(runs)
         return cls(
             histories=histories,
-            winner=list(ends["start"]).index(_winning_start(table, estimator.loglik_)),
+            winner=list(ends["start"]).index(
+                _winning_start(table, getattr(estimator, "objective_", estimator.loglik_))
+            ),
             degenerate=ends["degenerate"].to_numpy(dtype=bool),
             converged=ends["converged"].to_numpy(dtype=bool),
             climbed=(ends["stage"] == "long").to_numpy(dtype=bool),
             labels=[f"start {start}, {kind}" for start, kind in zip(ends["start"], ends["kind"])],
             note="" if len(runs) == len(table) else f"on a subsample of {runs['n_rows'].max():,} rows",
+            quantity="penalised log-likelihood" if hasattr(estimator, "objective_") else "log-likelihood",
         ).plot(ax=ax, **plot_kwargs)
 
     def plot(self, ax=None, *, line_kwargs=None, winner_kwargs=None, short_kwargs=None, degenerate_kwargs=None):
@@ -136,7 +144,7 @@ class LoglikDisplay:
         ax.set_yscale("symlog", linthresh=_LINEAR_WITHIN, linscale=0.6)
         ax.axhline(0, color=_style.BAND_COLOR, linewidth=0.8, zorder=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="iteration", ylabel=f"log-likelihood minus the best ({self.best_:.6g})")
+        ax.set(xlabel="iteration", ylabel=f"{self.quantity} minus the best ({self.best_:.6g})")
         _style.light_frame(ax)
 
     def _group(self, i):
