@@ -2,8 +2,8 @@
 
 Run by hand, two minutes: `python benchmarks/multinomial.py`. Prints a table and writes multinomial.csv.
 
-Truths (three classes, x uniform on [-3, 3], two experts; rows are (intercept, slope)): M3 with the gate (1, 3) and experts
-(4, -3.5), (-4, 3) and (-4, -3), (3, 3.5); M3c, whose first expert is constant, with the gate (-0.5, -3.5) and experts
+Truths (three classes, x uniform on [-3, 3], two experts; rows are (intercept, slope)): M3 with the gate (1, 3), experts
+(4, -3.5), (-4, 3) and (-4, -3), (3, 3.5); M3c, whose first expert is constant, with the gate (-0.5, -3.5), experts
 (1, 0), (-0.5, 0) and (-2.5, 1.5), (3.5, -3). With 10 parameters the likelihood ratio statistic against the truth,
 2 (loglik(fit) - loglik(truth)), and Wald's, (fit - truth)' observed information (fit - truth), have mean 10 over data
 sets. Over-fitted fits (K = 3, standard and modified gate) show how they end.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moegate import MoEClassifier, ModifiedSoftmaxGate
+from moegate import ModifiedSoftmaxGate, MoEClassifier
 
 TRUTHS = {
     "M3": ((1, 3), [[(4, -3.5), (-4, 3)], [(-4, -3), (3, 3.5)]]),
