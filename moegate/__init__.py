@@ -15,6 +15,7 @@ from .gates import (
     SparsemaxGate,
     TopKGate,
 )
+from .inference import infer
 from .penalties import Ridge
 
 __version__ = "0.1.0"
@@ -36,4 +37,5 @@ __all__ = [
     "SparsemaxGate",
     "TopKGate",
     "__version__",
+    "infer",
 ]

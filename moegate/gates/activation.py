@@ -112,6 +112,9 @@ class Activated(Shifted):
     def slopes(self, coef):
         return coef[:, :-1]
 
+    def contrasts(self, translates):
+        return {(): ("gate_coef",) * self.activation.affine + ("gate_intercept",) * (self.reference or translates)}
+
     def ridge(self, K, center, scale, unit, translates):
         return self._squares(K, unit, self.activation.affine)
 

@@ -102,6 +102,9 @@ class Cosine(Shifted):
     def slopes(self, coef):
         return coef[:, :-1] if self.perturbation[0] else super().slopes(coef)
 
+    def contrasts(self, translates):
+        return {(): ("gate_coef",) * (self.perturbation[0] > 0) + ("gate_intercept",)}
+
     def ridge(self, K, center, scale, unit, translates):
         """None: the scores are bounded, and the lengths of the w are not or hardly seen."""
         return self._squares(K, np.zeros(len(scale)))

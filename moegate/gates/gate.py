@@ -98,6 +98,10 @@ class Gate:
         """The same gate with its experts in another order."""
         return self.scores.permute(coef, order, K)
 
+    def contrasts(self):
+        """Named arrays that are seen up to a common shift only, by path in a tree: () is its root, or a single gate."""
+        return self.scores.contrasts(self.link.translates)
+
     def ridge(self, K, center, scale, unit):
         """What a ridge penalty takes of the parameters, see `Scores.ridge`: none where their scale is not seen."""
         A, at = self.scores.ridge(K, center, scale, unit, self.link.translates)

@@ -104,6 +104,10 @@ class Scores:
         """The parameters whose growth without end means a diverging gate, (m, ...)."""
         return coef[:, :-1]
 
+    def contrasts(self, translates):
+        """Named arrays of which only differences between experts are seen, by path in a tree, see `Gate.contrasts`."""
+        return {(): ("gate_intercept",) if self.reference or translates else ()}
+
     def ridge(self, K, center, scale, unit, translates):
         """What a ridge penalty takes of the parameters phi: the squared norm (phi - at)' A (phi - at) of all slopes.
 

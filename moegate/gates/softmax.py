@@ -51,6 +51,9 @@ class Affine(Scores):
         rows = rows - rows.mean(axis=0) if self.reference else rows
         return {"gate_coef": rows[:, :-1], "gate_intercept": rows[:, -1]}
 
+    def contrasts(self, translates):
+        return {(): ("gate_coef", "gate_intercept") if self.reference or translates else ()}
+
     def ridge(self, K, center, scale, unit, translates):
         """About the mean over experts where a common translation cannot be seen, so that no expert is the reference."""
         return self._squares(K, unit / scale if self.invariant else unit, self.reference or translates)

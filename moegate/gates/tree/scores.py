@@ -119,6 +119,13 @@ class TreeScores(Tree, Scores):
             out.update({path + below: part for below, part in parts.get("gate_nodes", {(): parts}).items()})
         return {"gate_nodes": out}
 
+    def contrasts(self, translates):
+        out = {}
+        for node in self.nodes:
+            path = () if node.branch is None else (node.branch,)
+            out.update({path + below: names for below, names in node.gate.contrasts().items()})
+        return out
+
     # starts
 
     def begin(self, x, resp):

@@ -1,0 +1,82 @@
+"""Confidence bands of what is computed from theta, by the delta method."""
+
+import numpy as np
+from scipy.special import expit, logit
+
+STEP = 1e-4  # of the differences, in standard errors
+EDGE = 1e-12  # probabilities nearer to zero or one than this have no band
+
+
+def along(function, theta, axes):
+    """Derivatives of an array-valued function of theta along axes, (r, ...), by central differences.
+
+    Parameters
+    ----------
+    function : callable
+        From theta (p,) to an array.
+    theta : ndarray of shape (p,)
+    axes : ndarray of shape (p, r)
+        Steps are `STEP` times each.
+    """
+    steps = STEP * axes.T
+    return np.array([function(theta + step) - function(theta - step) for step in steps]) / (2 * STEP)
+
+
+def jacobian(function, theta, back, error):
+    """Derivatives (m, p) of a vector of functions of theta by the coordinates that `back` (p, p) leads from.
+
+    Steps follow the standard error (p,) of each coordinate, where it has one.
+    """
+    step = np.where((error > 0) & np.isfinite(error), error, 1e-3)
+    return along(function, theta, back * step).T / step
+
+
+def square_root(cov):
+    """R (p, r) with RR' = cov, one column for each direction that varies."""
+    values, vectors = np.linalg.eigh(cov)
+    seen = values > 1e-14 * np.max(values, initial=0.0)
+    return vectors[:, seen] * np.sqrt(values[seen])
+
+
+def standard_error(function, theta, root):
+    """Standard error of each entry of an array-valued function of theta, whose covariance is root root'."""
+    return np.sqrt(np.sum(along(function, theta, root) ** 2, axis=0))
+
+
+def _at(result, X, method, given):
+    """A prediction of the estimator as a function of theta."""
+    from copy import copy
+
+    def function(theta):
+        moved = copy(result.estimator)
+        moved.theta_ = theta
+        return getattr(moved, method)(X, **given)
+
+    return function
+
+
+def _probability_band(result, function, reach):
+    P = function(result.estimator.theta_)
+    error = standard_error(function, result.estimator.theta_, result.root)
+    inside = (P > EDGE) & (P < 1 - EDGE)
+    middle = np.where(inside, P, 0.5)
+    width = reach * error / (middle * (1 - middle))
+    ends = expit(logit(middle) - width), expit(logit(middle) + width)
+    return tuple(np.where(inside, end, P) for end in ends)
+
+
+def gate_band(result, X, reach):
+    """Lower and upper ends, (m, K) each."""
+    return _probability_band(result, _at(result, X, "predict_gate", {}), reach)
+
+
+def mean_band(result, X, reach, given):
+    """Lower and upper ends, of counts on the logarithm."""
+    if hasattr(result.estimator, "classes_"):
+        return _probability_band(result, _at(result, X, "predict_proba", given), reach)
+    function = _at(result, X, "predict", given)
+    mean = function(result.estimator.theta_)
+    error = reach * standard_error(function, result.estimator.theta_, result.root)
+    if result.estimator.model_.experts.discrete:
+        return mean * np.exp(-error / mean), mean * np.exp(error / mean)
+    return mean - error, mean + error

@@ -1,0 +1,185 @@
+"""From a fitted estimator and its data to standard errors: every check, then the numbers."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from ..likelihood import Likelihood
+from .bands import jacobian, square_root
+from .covariance import COVARIANCES, curvature
+from .parameters import Parameters
+from .result import Inference
+
+SEEN = 1e-5  # share of a parameter in a direction that is not identified, above which it is not either
+
+
+def infer(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    kind="observed",
+    groups=None,
+    *,
+    weights="frequency",
+    reference=None,
+    exposure=None,
+):
+    """Standard errors, tests and intervals of a maximum likelihood fit.
+
+    Natural parameters (slopes, intercepts, standard deviations; gate rows as contrasts against one expert; log-odds
+    against the first class) have the covariance J C J' by the delta method, with C one of
+
+    - "observed": (-H)^-1, H the exact observed Hessian (Louis' identity);
+    - "opg": (sum_i s_i s_i')^-1, s_i the score of row i;
+    - "sandwich": H^-1 (sum_i s_i s_i') H^-1, which also holds where the model is wrong, then for the parameters of the
+      nearest model in Kullback-Leibler divergence;
+    - "cluster": the same with the scores summed within groups, times G / (G - 1).
+
+    A direction in which the likelihood is flat, or along which the gate or an expert diverges, is left out; parameters
+    with a part in it are not identified and get NaN.
+
+    Parameters
+    ----------
+    estimator : MoERegressor or MoEClassifier
+        Fitted without a penalty.
+    X : array-like of shape (n, d)
+    y : array-like of shape (n,)
+        The rows of the fit.
+    sample_weight : array-like of shape (n,), optional
+        As in the fit.
+    kind : {"observed", "opg", "sandwich", "cluster"}, default="observed"
+    groups : array-like of shape (n,), optional
+        Labels of the groups, for "cluster".
+    weights : {"frequency", "sampling"}, default="frequency"
+        What weights mean: the same row so many times, or the inverse probability of having been drawn, for which only
+        "sandwich" and "cluster" hold.
+    reference : int, optional
+        Expert against which gate rows are contrasts; the last by default. Each gate of a tree has its last child.
+    exposure : array-like of shape (n,), optional
+        For Poisson experts, as in the fit.
+
+    Returns
+    -------
+    Inference
+
+    Raises
+    ------
+    ValueError
+        Under a penalty, on other rows than those of the fit, or at a point that is no maximum.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the certificate of the fit is "none" or "border".
+
+    References
+    ----------
+    .. [1] Louis (1982), Finding the observed information matrix when using the EM algorithm,
+       doi:10.1111/j.2517-6161.1982.tb01203.x.
+    .. [2] White (1982), Maximum likelihood estimation of misspecified models, doi:10.2307/1912526.
+
+    Examples
+    --------
+    >>> import statsmodels.api as sm
+    >>> from moegate import MoERegressor, infer
+    >>> data = sm.datasets.engel.load_pandas().data
+    >>> X, y = data[["income"]], data["foodexp"]
+    >>> result = infer(MoERegressor(n_experts=2, random_state=0).fit(X, y), X, y)
+    >>> result.to_frame().loc["expert[0].income", ["estimate", "bse"]].round(3).tolist()
+    [0.61, 0.024]
+    """
+    check_is_fitted(estimator)
+    reference = _check(estimator, kind, groups, weights, reference)
+    with threadpool_limits(limits=1, user_api="blas"):
+        given = {} if exposure is None else {"exposure": exposure}
+        likelihood, theta = estimator.likelihood(X, y, sample_weight, **given), estimator.theta_
+        value = _check_rows(estimator, likelihood)
+        groups = _codes(groups, likelihood) if kind == "cluster" else None
+        scaled, inner, back = _scaled(likelihood, theta)
+        at = curvature(scaled, inner)
+        cov = COVARIANCES[kind](at, scaled, inner, groups, weights)
+        parameters = Parameters(estimator.model_, reference, tuple(map(str, getattr(estimator, "classes_", ()))))
+        J = jacobian(parameters.values, theta, back, np.sqrt(np.diag(cov)))
+    return Inference(
+        names=tuple(parameters.names(theta)),
+        values=parameters.values(theta),
+        cov=J @ cov @ J.T,
+        identified=~_touched(J, at.null),
+        root=back @ square_root(cov),
+        kind=kind,
+        reference=reference,
+        llf=value,
+        nobs=float(likelihood.rows.n_rows if weights == "sampling" else likelihood.total_weight),
+        estimator=estimator,
+        data={"X": X, "y": y, "sample_weight": sample_weight, **given},
+    )
+
+
+def _check(estimator, kind, groups, weights, reference):
+    """What can be refused without the data; the reference expert as a count from zero."""
+    K = estimator.model_.n_experts
+    if getattr(estimator, "objective_", None) is not None:
+        raise ValueError(
+            f"infer expects a fit without a penalty, got penalty={estimator.penalty!r}, under which estimates are "
+            "biased and these standard errors do not hold; refit with penalty=None, or use bootstrap."
+        )
+    if kind not in COVARIANCES:
+        raise ValueError(f"kind expects one of {sorted(COVARIANCES)}, got {kind!r}.")
+    if (kind == "cluster") != (groups is not None):
+        raise ValueError('groups and kind="cluster" go together: pass the label of each row\'s group, or neither.')
+    if weights not in ("frequency", "sampling"):
+        raise ValueError(f'weights expects "frequency" or "sampling", got {weights!r}.')
+    if weights == "sampling" and kind not in ("sandwich", "cluster"):
+        raise ValueError(
+            f'weights="sampling" expects kind="sandwich" or "cluster", got {kind!r}, which would not hold.'
+        )
+    if reference is None:
+        return K - 1
+    if not isinstance(reference, (int, np.integer)) or not -K <= reference < K:
+        raise ValueError(f"reference expects an expert from 0 to {K - 1}, got {reference!r}.")
+    return int(reference) % K
+
+
+def _check_rows(estimator, likelihood):
+    """The log-likelihood on the rows, which must be that of the fit."""
+    value = likelihood.value(estimator.theta_)
+    if not abs(value - estimator.loglik_) <= 1e-6 * max(1.0, abs(estimator.loglik_)):
+        raise ValueError(
+            f"infer expects the rows and weights of the fit (log-likelihood {estimator.loglik_:.6g}), got others "
+            f"({value:.6g}); pass what fit was given."
+        )
+    kind = estimator.certificate_["kind"]
+    if kind in ("none", "border"):
+        why = {
+            "none": "The fit has not reached a maximum; raise max_iter or n_init before standard errors are used.",
+            "border": "The fit lies where the gate jumps or bends; standard errors hold given what it selects.",
+        }
+        warnings.warn(why[kind], ConvergenceWarning, stacklevel=3)
+    return float(value)
+
+
+def _codes(groups, likelihood):
+    """Groups as codes 0, 1, ..."""
+    groups = np.asarray(groups)
+    if groups.shape != (likelihood.rows.n_rows,):
+        raise ValueError(f"groups expects shape ({likelihood.rows.n_rows},), got {groups.shape}.")
+    labels, codes = np.unique(groups, return_inverse=True)
+    if len(labels) < 2:
+        raise ValueError("groups expects at least two groups, got one.")
+    return codes
+
+
+def _scaled(likelihood, theta):
+    """The likelihood in its scaled coordinates, theta in them, and the matrix that leads back."""
+    C = likelihood.transform
+    return Likelihood(likelihood.model, likelihood.rows), C @ theta, np.linalg.inv(C)
+
+
+def _touched(J, null):
+    """Which natural parameters have a part in a direction that is not identified, (m,)."""
+    size = np.linalg.norm(J, axis=1, keepdims=True) * np.linalg.norm(null, axis=0)
+    return np.any(np.abs(J @ null) > SEEN * size, axis=1)
