@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from moegate import MoERegressor
+from moegate import MoERegressor, infer
 from moegate.plotting import FitDisplay, GateDisplay, LoglikDisplay
 from moegate.plotting._style import EXPERT_COLORS, expert_color
 
@@ -364,3 +364,14 @@ def test_wrong_data(diabetes):
         FitDisplay.from_estimator(model, X, y[1:])
     with pytest.raises(TypeError, match="needs a regressor, got LogisticRegression"):
         FitDisplay.from_estimator(LogisticRegression().fit(X, y > 100), X, y)
+
+
+def test_confidence_limits_are_those_of_the_inference(engel):
+    model, X, y = engel
+    result = infer(model, X, y)
+    fit = FitDisplay.from_estimator(model, X, y, inference=result, grid_resolution=30)
+    rows = X.iloc[:30].assign(income=fit.grid)
+    np.testing.assert_allclose(fit.mean_band, np.column_stack(result.mean_band(rows)))
+    gate = GateDisplay.from_estimator(model, X, inference=result, grid_resolution=30)
+    np.testing.assert_allclose(gate.bands, result.gate_band(rows))
+    assert np.all((gate.bands[0] <= gate.gate) & (gate.gate <= gate.bands[1]))

@@ -1,10 +1,9 @@
 """Confidence bands of what is computed from theta, by the delta method."""
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 STEP = 1e-4  # of the differences, in standard errors
-EDGE = 1e-12  # probabilities nearer to zero or one than this have no band
 
 
 def along(function, theta, axes):
@@ -55,14 +54,20 @@ def _at(result, X, method, given):
     return function
 
 
+def _logits(P):
+    """log P - log(1 - P) of rows (m, K) that sum to one, exact in both tails."""
+    others = P @ (1.0 - np.eye(P.shape[1]))
+    with np.errstate(divide="ignore"):
+        return np.log(P) - np.log(others)
+
+
 def _probability_band(result, function, reach):
-    P = function(result.estimator.theta_)
-    error = standard_error(function, result.estimator.theta_, result.root)
-    inside = (P > EDGE) & (P < 1 - EDGE)
-    middle = np.where(inside, P, 0.5)
-    width = reach * error / (middle * (1 - middle))
-    ends = expit(logit(middle) - width), expit(logit(middle) + width)
-    return tuple(np.where(inside, end, P) for end in ends)
+    """Ends on the logits; a probability of exactly zero or one has no width."""
+    theta = result.estimator.theta_
+    with np.errstate(invalid="ignore"):
+        error = standard_error(lambda t: _logits(function(t)), theta, result.root)
+    middle, width = _logits(function(theta)), reach * np.where(np.isfinite(error), error, 0.0)
+    return expit(middle - width), expit(middle + width)
 
 
 def gate_band(result, X, reach):

@@ -31,6 +31,8 @@ class FitDisplay:
         Lower and upper end of the prediction interval; None draws no band.
     coverage : float, default=None
         Probability inside the interval, for the legend.
+    mean_band : ndarray of shape (m, 2), default=None
+        Confidence limits of the mean.
     feature_name, response_name : str
         Axis labels.
     held : str, default=""
@@ -42,6 +44,7 @@ class FitDisplay:
     expert_lines_ : list of K LineCollection
     mean_line_ : Line2D
     band_ : FillBetweenPolyCollection or None
+    mean_band_ : FillBetweenPolyCollection or None
     legend_ : Legend
     ax_ : Axes
     figure_ : Figure
@@ -75,6 +78,7 @@ class FitDisplay:
         mean,
         interval=None,
         coverage=None,
+        mean_band=None,
         feature_name="x0",
         response_name="y",
         held="",
@@ -88,6 +92,7 @@ class FitDisplay:
         self.mean = mean
         self.interval = interval
         self.coverage = coverage
+        self.mean_band = mean_band
         self.feature_name = feature_name
         self.response_name = response_name
         self.held = held
@@ -101,6 +106,7 @@ class FitDisplay:
         *,
         feature=0,
         coverage=0.9,
+        inference=None,
         centre="median",
         grid_resolution=200,
         subsample=2000,
@@ -120,6 +126,8 @@ class FitDisplay:
             The feature on the horizontal axis, by column number or name.
         coverage : float, default=0.9
             Probability inside the prediction interval, in (0, 1); None draws no interval.
+        inference : Inference, default=None
+            What `infer` returns for the estimator: adds 95% confidence limits of the mean.
         centre : {"median", "mean"}, default="median"
             Where the other features are held for the curves (the points are the data as they are).
         grid_resolution : int, default=200
@@ -153,9 +161,11 @@ class FitDisplay:
         names = feature_names(estimator, X)
         j = feature_index(feature, names)
         grid = spread(column(X, j), grid_resolution)
+        rows = slice_rows(X, {j: grid}, centre)
         return cls(
             **_data_points(estimator, X, y, j, subsample, random_state),
-            **_curves(estimator, slice_rows(X, {j: grid}, centre), coverage),
+            **_curves(estimator, rows, coverage),
+            mean_band=None if inference is None else np.column_stack(inference.mean_band(rows)),
             grid=grid,
             coverage=coverage,
             feature_name=names[j],
@@ -181,6 +191,7 @@ class FitDisplay:
         self.ax_ = ax = _style.own_or_new_axes(ax)
         self.figure_ = ax.figure
         self.band_ = self._draw_band(ax, band_kwargs)
+        self.mean_band_ = self._draw_mean_band(ax)
         self.points_ = self._draw_points(ax, scatter_kwargs)
         self.expert_lines_ = [self._draw_expert(ax, k, line_kwargs) for k in range(self.gate.shape[1])]
         self.mean_line_ = self._draw_mean(ax, mean_kwargs)
@@ -198,6 +209,12 @@ class FitDisplay:
         label = "interval" if self.coverage is None else f"{100 * self.coverage:g}% interval"
         look = {"facecolor": _style.BAND_COLOR, "alpha": 0.4, "linewidth": 0, "zorder": 1, "label": label}
         return ax.fill_between(self.grid, *self.interval.T, **_style.style(PolyCollection, look, kwargs))
+
+    def _draw_mean_band(self, ax):
+        if self.mean_band is None:
+            return None
+        look = {"facecolor": _style.MIXTURE_COLOR, "alpha": 0.25, "linewidth": 0, "zorder": 3}
+        return ax.fill_between(self.grid, *self.mean_band.T, label="95% limits of the mean", **look)
 
     def _draw_points(self, ax, kwargs):
         from matplotlib.collections import PathCollection
@@ -243,7 +260,8 @@ class FitDisplay:
             Line2D([], [], color=line.get_colors()[0], linewidth=2.5, marker="o", markersize=4, label=line.get_label())
             for line in self.expert_lines_
         ]
-        return [*swatches, self.mean_line_, *([] if self.band_ is None else [self.band_])]
+        bands = [band for band in (self.mean_band_, self.band_) if band is not None]
+        return [*swatches, self.mean_line_, *bands]
 
 
 def _data_points(estimator, X, y, j, subsample, random_state):

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _style
 from ._regions import draw_boundaries, draw_surface, swatch, winners
-from ._slice import as_table, column, feature_names, features_shown, held_note, on_grid, spread
+from ._slice import as_table, column, feature_names, features_shown, held_note, on_grid, slice_rows, spread
 
 
 class GateDisplay:
@@ -27,6 +27,8 @@ class GateDisplay:
         Axis labels.
     held : str, default=""
         Where the other features stand; written above the axes.
+    bands : ndarray of shape (2, m, K), default=None
+        Confidence limits of the curves of one feature.
 
     Attributes
     ----------
@@ -58,12 +60,13 @@ class GateDisplay:
     'bp'
     """
 
-    def __init__(self, *, grids, gate, points, feature_names, held=""):
+    def __init__(self, *, grids, gate, points, feature_names, held="", bands=None):
         self.grids = grids
         self.gate = gate
         self.points = points
         self.feature_names = feature_names
         self.held = held
+        self.bands = bands
 
     @classmethod
     def from_estimator(
@@ -72,6 +75,7 @@ class GateDisplay:
         X,
         *,
         features=None,
+        inference=None,
         centre="median",
         grid_resolution=200,
         subsample=2000,
@@ -88,6 +92,8 @@ class GateDisplay:
             Its range is the range of the grid.
         features : int, str or list of one or two of these, default=None
             The features shown. None shows all if there are one or two, else the one along which the gate changes most.
+        inference : Inference, default=None
+            What `infer` returns for the estimator: adds 95% confidence limits to curves.
         centre : {"median", "mean"}, default="median"
             Where the other features are held.
         grid_resolution : int, default=200
@@ -123,6 +129,7 @@ class GateDisplay:
             points=_data_points(X, shown, subsample, random_state),
             feature_names=[names[j] for j in shown],
             held=held_note(names, shown, centre),
+            bands=_bands(inference, slice_rows(X, {shown[0]: grids[0]}, centre)) if len(shown) == 1 else None,
         ).plot(ax=ax, **plot_kwargs)
 
     def plot(self, ax=None, *, line_kwargs=None, surface_kwargs=None, boundary_kwargs=None, point_kwargs=None):
@@ -166,6 +173,9 @@ class GateDisplay:
     def _draw_curve(self, ax, k, kwargs):
         from matplotlib.lines import Line2D
 
+        if self.bands is not None:
+            limits = self.bands[..., k]
+            ax.fill_between(self.grids[0], *limits, facecolor=_style.expert_color(k), alpha=0.2, linewidth=0)
         look = {"color": _style.expert_color(k), "linewidth": 2.2, "label": _style.expert_label(k)}
         return ax.plot(self.grids[0], self.gate[:, k], **_style.style(Line2D, look, kwargs))[0]
 
@@ -178,6 +188,11 @@ class GateDisplay:
         ax.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
         swatches = [swatch(colors[k], _style.expert_label(k)) for k in winners(self.gate)]
         self.legend_ = _style.add_legend(ax, swatches, title="most probable\n(paler: less sure)")
+
+
+def _bands(inference, rows):
+    """Confidence limits of the curves, (2, m, K)."""
+    return None if inference is None else np.stack(inference.gate_band(rows))
 
 
 def _draw_points(ax, x, y, look, kwargs):
