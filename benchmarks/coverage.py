@@ -5,11 +5,11 @@
 Truths (columns uniform on [-2, 2]^d, two Gaussian experts, a softmax gate with gentler slopes than benchmark G2):
 d = 1 has the gate (1.5, 0.3), lines 0.8 x - 0.5 and -0.8 x + 0.5, standard deviations 0.5 and 0.6; d = 3 the gate
 slopes (1, -0.8, 0), intercept 0.3, slopes (0.8, -0.5, 0) and (-0.8, 0, 0.5), intercepts -1 and 1, the same deviations.
-In the designs "het" the noise has standard deviation times sqrt(0.25 + 0.5625 x1^2): the model is wrong, and the target is the
-parameter of the nearest model, taken from a fit to 1.5e6 rows.
+In the designs "het" the noise has standard deviation times sqrt(0.25 + 0.5625 x1^2): the model is wrong, and the target
+is the parameter of the nearest model, taken from a fit to 1.5e6 rows.
 
-Fits start at the truth and end at a certified maximum. Rows are appended to coverage.csv.gz, one for each replicate of a
-design (share of a group's intervals that cover); what is there is not run again. coverage.md is made from it.
+Fits start at the truth and end at a certified maximum. Rows are appended to coverage.csv.gz, one for each replicate of
+a design (share of a group's intervals that cover); what is there is not run again. coverage.md is made from it.
 """
 
 import argparse
