@@ -10,6 +10,8 @@ from moegate import MoERegressor
 from moegate._kernels import responsibilities
 from moegate.blocks import BLOCK_SIZE, Rows, Units
 from moegate.experts import Gaussian
+from moegate.experts.multinomial import Multinomial
+from moegate.experts.poisson import Poisson
 from moegate.gates import SoftmaxGate
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
@@ -68,6 +70,22 @@ def test_em_step(ratio, large):
 def test_hessian(ratio, large):
     target, theta, _ = large
     ratio("Hessian pass / EM step, same data", lambda: target.expand(theta), lambda: target.em_step(theta), 2, rounds=3)
+
+
+@pytest.mark.parametrize("family", ["multinomial", "poisson"])
+def test_other_families(ratio, family):
+    """Value and score: np.exp is over the gate's and the experts' predictors but one of each."""
+    n, d, K, M = 100_000, 5, 3, 4
+    X, y = simulated(n, d, K)
+    y = np.digitize(y, np.quantile(y, [0.25, 0.5, 0.75])).astype(float)
+    experts, channels = (Multinomial(M), M - 1) if family == "multinomial" else (Poisson(), 1)
+    model = MixtureOfExperts(SoftmaxGate().build(K), experts, K, d)
+    units = Units(X.mean(axis=0), X.std(axis=0), 0.0, 1.0)
+    target = Likelihood(model, Rows(X, y, None, units, response=False))
+    theta = 0.3 * np.random.default_rng(1).standard_normal(model.n_params)
+    E = np.random.default_rng(2).standard_normal((K - 1 + K * channels, n))
+    name = f"{family} experts, value and score pass / np.exp over n({len(E)}), n = 1e5, K = 3, d = 5"
+    ratio(name, lambda: target.value_and_score(theta), lambda: np.exp(E), 6 if channels > 1 else 10, rounds=15)
 
 
 def test_against_gaussian_mixture(ratio):
