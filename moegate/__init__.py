@@ -1,5 +1,6 @@
 """moegate: statistical estimation of mixtures of experts."""
 
+from .bootstrap import bootstrap
 from .estimators import MoEClassifier, MoERegressor
 from .gates import (
     ActivationGate,
@@ -17,6 +18,7 @@ from .gates import (
 )
 from .inference import infer
 from .penalties import Ridge
+from .ratio import likelihood_ratio_test
 
 __version__ = "0.1.0"
 
@@ -37,5 +39,7 @@ __all__ = [
     "SparsemaxGate",
     "TopKGate",
     "__version__",
+    "bootstrap",
     "infer",
+    "likelihood_ratio_test",
 ]
