@@ -1,5 +1,7 @@
 """Confidence bands of what is computed from theta, by the delta method."""
 
+from copy import copy
+
 import numpy as np
 from scipy.special import expit
 
@@ -42,12 +44,11 @@ def standard_error(function, theta, root):
     return np.sqrt(np.sum(along(function, theta, root) ** 2, axis=0))
 
 
-def _at(result, X, method, given):
-    """A prediction of the estimator as a function of theta."""
-    from copy import copy
+def prediction(estimator, X, method, given):
+    """A prediction of the estimator at rows X as a function of theta."""
 
     def function(theta):
-        moved = copy(result.estimator)
+        moved = copy(estimator)
         moved.theta_ = theta
         return getattr(moved, method)(X, **given)
 
@@ -72,14 +73,14 @@ def _probability_band(result, function, reach):
 
 def gate_band(result, X, reach):
     """Lower and upper ends, (m, K) each."""
-    return _probability_band(result, _at(result, X, "predict_gate", {}), reach)
+    return _probability_band(result, prediction(result.estimator, X, "predict_gate", {}), reach)
 
 
 def mean_band(result, X, reach, given):
     """Lower and upper ends, of counts on the logarithm."""
     if hasattr(result.estimator, "classes_"):
-        return _probability_band(result, _at(result, X, "predict_proba", given), reach)
-    function = _at(result, X, "predict", given)
+        return _probability_band(result, prediction(result.estimator, X, "predict_proba", given), reach)
+    function = prediction(result.estimator, X, "predict", given)
     mean = function(result.estimator.theta_)
     error = reach * standard_error(function, result.estimator.theta_, result.root)
     if result.estimator.model_.experts.discrete:

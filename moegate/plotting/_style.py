@@ -78,6 +78,18 @@ def own_or_new_axes(ax):
     return plt.subplots(figsize=FIGURE_SIZE, layout="constrained")[1]
 
 
+def two_axes(ax, name):
+    """Two axes to draw on; None makes a figure."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(1, 2, figsize=PAIR_SIZE, layout="constrained")[1]
+    ax = np.ravel(np.asarray(ax, dtype=object))
+    if len(ax) != 2:
+        raise ValueError(f"{name} draws on two axes, got {len(ax)}; pass those of plt.subplots(1, 2).")
+    return ax
+
+
 def light_frame(ax):
     """Leave only the left and bottom spines."""
     ax.spines[["top", "right"]].set_visible(False)

@@ -174,7 +174,7 @@ class ClassDisplay:
         -------
         display : ClassDisplay
         """
-        self.ax_ = _pair(ax)
+        self.ax_ = _style.two_axes(ax, "ClassDisplay")
         self.figure_ = self.ax_[0].figure
         self.lines_ = self.surface_ = self.boundaries_ = None
         look = {"surface_kwargs": surface_kwargs, "boundary_kwargs": boundary_kwargs, "point_kwargs": point_kwargs}
@@ -241,18 +241,6 @@ def _key(r, label):
     from matplotlib.lines import Line2D
 
     return Line2D([], [], linestyle="none", label=label, **(_class_look(r) | {"markersize": 8}))
-
-
-def _pair(ax):
-    """Two axes to draw on."""
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        return plt.subplots(1, 2, figsize=_style.PAIR_SIZE, layout="constrained")[1]
-    ax = np.ravel(np.asarray(ax, dtype=object))
-    if len(ax) != 2:
-        raise ValueError(f"ClassDisplay draws on two axes, for the classes and for the gate; got {len(ax)}.")
-    return ax
 
 
 def _shown(estimator, X, features, names, centre):
