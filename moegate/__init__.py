@@ -1,5 +1,6 @@
 """moegate: statistical estimation of mixtures of experts."""
 
+from .dendrogram import dendrogram
 from .estimators import MoEClassifier, MoERegressor
 from .gates import (
     ActivationGate,
@@ -36,4 +37,5 @@ __all__ = [
     "SparsemaxGate",
     "TopKGate",
     "__version__",
+    "dendrogram",
 ]
