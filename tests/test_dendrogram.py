@@ -257,7 +257,7 @@ def test_bad_requests(data, tree):
 
 @pytest.mark.parametrize(("name", "n", "expected"), [("G2", 8000, 2), ("close3", 2000, 3)])
 def test_the_true_number_is_found_from_four(truths, name, n, expected):
-    """In ten data sets, where the share is about .9 and .95: fewer than six have probability below 1e-3."""
+    """In ten data sets, where the share is about .9: fewer than six then have a probability of 2e-3."""
     chosen = [
         dendrogram(fitted(X, y, n_init=2), X, y).n_experts for X, y in (truths[name].draw(n, s) for s in range(10))
     ]
