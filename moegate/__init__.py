@@ -17,6 +17,7 @@ from .gates import (
     TopKGate,
 )
 from .penalties import Ridge
+from .selection import select_n_experts
 
 __version__ = "0.1.0"
 
@@ -38,4 +39,5 @@ __all__ = [
     "TopKGate",
     "__version__",
     "dendrogram",
+    "select_n_experts",
 ]

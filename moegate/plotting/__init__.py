@@ -1,8 +1,10 @@
 """Pictures of a fitted mixture of experts, by scikit-learn's Display pattern (matplotlib is imported when drawing)."""
 
 from .classes import ClassDisplay
+from .dendrogram import DendrogramDisplay
 from .fit import FitDisplay
 from .gate import GateDisplay
 from .loglik import LoglikDisplay
+from .selection import SelectionDisplay
 
-__all__ = ["ClassDisplay", "FitDisplay", "GateDisplay", "LoglikDisplay"]
+__all__ = ["ClassDisplay", "DendrogramDisplay", "FitDisplay", "GateDisplay", "LoglikDisplay", "SelectionDisplay"]
