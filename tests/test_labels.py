@@ -122,3 +122,5 @@ def test_permuting_a_fit_renumbers_its_certificate(columns):
     assert model.certificate_["experts_diverged"] == (0, 2)
     model.permute_experts([1, 0, 2])  # the old 0 is the new 1
     assert model.certificate_["experts_diverged"] == (1, 2)
+    model.permute_experts([1, 2, 0])  # the old 1 comes first, the old 2 second
+    assert model.certificate_["experts_diverged"] == (0, 1)
