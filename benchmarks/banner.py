@@ -4,7 +4,7 @@
 
 Gaussian data, n = 500: one expert, y = x + noise on [-2, 2], fitted with K = 2; the two-expert truth of the coverage
 benchmark with d = 1 (gate (1.5, 0.3), lines 0.8 x - 0.5 and -0.8 x + 0.5, deviations 0.5 and 0.6), fitted with K = 2
-and K = 3; and close3, three experts (gates (-3, 0), (0, 1), (0, 0), slopes (0.8, -0.8, 0.8), intercepts (-0.5, 0.3,
+and K = 3; and close3, three experts (gates (-3, 0), (0, 1), (3, 0), slopes (0.8, -0.8, 0.8), intercepts (-0.5, 0.3,
 0.5), deviation 0.5), for information: at n = 500 its third expert can hardly be seen. Fits, and those with one expert
 less, are default ones. Rows go to banner.csv, a table to banner.md.
 """
@@ -24,7 +24,7 @@ HERE, N = Path(__file__), 500
 TRUTHS = {  # gate rows (slope, intercept), slopes, intercepts, deviations
     "one expert": ([(0, 0)], [1], [0], [1]),
     "two experts": ([(1.5, 0.3), (0, 0)], [0.8, -0.8], [-0.5, 0.5], [0.5, 0.6]),
-    "close3": ([(-3, 0), (0, 1), (0, 0)], [0.8, -0.8, 0.8], [-0.5, 0.3, 0.5], [0.5] * 3),
+    "close3": ([(-3, 0), (0, 1), (3, 0)], [0.8, -0.8, 0.8], [-0.5, 0.3, 0.5], [0.5] * 3),
 }
 CASES = [("one expert", 2), ("two experts", 3), ("two experts", 2), ("close3", 3)]
 

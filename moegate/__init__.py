@@ -1,6 +1,7 @@
 """moegate: statistical estimation of mixtures of experts."""
 
 from .bootstrap import bootstrap
+from .dendrogram import dendrogram
 from .estimators import MoEClassifier, MoERegressor
 from .gates import (
     ActivationGate,
@@ -19,6 +20,7 @@ from .gates import (
 from .inference import infer
 from .penalties import Ridge
 from .ratio import likelihood_ratio_test
+from .selection import select_n_experts
 
 __version__ = "0.1.0"
 
@@ -40,6 +42,8 @@ __all__ = [
     "TopKGate",
     "__version__",
     "bootstrap",
+    "dendrogram",
     "infer",
     "likelihood_ratio_test",
+    "select_n_experts",
 ]

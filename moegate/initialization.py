@@ -7,7 +7,7 @@ a row repeated instead of weighted, start alike. Kinds are mixed because each mi
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, xlogy
 
 from .blocks import QUANTUM, mix, row_keys
 
@@ -151,3 +151,68 @@ def starts(init, n, entropy):
     kinds = MIXED if init == "auto" else [init]
     seeds = np.random.SeedSequence(entropy).spawn(n)
     return [Start(i, kinds[i % len(kinds)], seed) for i, seed in enumerate(seeds)]
+
+
+def split(sample, resp):
+    """Starts of one expert more: each expert in turn halved across the longest or the shortest axis of its rows.
+
+    Axes are the principal ones of columns and response, weighted by the responsibilities: the longest goes along the
+    expert's regression, the shortest from below it to above it.
+
+    Parameters
+    ----------
+    sample : Sample
+    resp : ndarray of shape (n, K)
+
+    Returns
+    -------
+    list of 2 K ndarrays of shape (n, K + 1)
+    """
+    out = []
+    for k, share in enumerate(resp.T):
+        for axis in _principal(sample.joint, share * sample.weight):
+            position = sample.joint @ axis
+            above = share * (position > _median(position, share * sample.weight))
+            out.append(np.column_stack([np.delete(resp, k, axis=1), above, share - above]))
+    return out
+
+
+def _principal(points, weight):
+    """The longest and the shortest axis that has some length."""
+    center = np.average(points, axis=0, weights=weight + 1e-300)
+    A = points - center
+    values, vectors = np.linalg.eigh(A.T @ (A * weight[:, None]))
+    return vectors[:, -1], vectors[:, np.argmax(values > 1e-9 * values[-1])]
+
+
+def _median(position, weight):
+    order = np.argsort(position, kind="stable")
+    reached = np.cumsum(weight[order])
+    return position[order[np.searchsorted(reached, reached[-1] / 2)]]
+
+
+def merge(resp, weight, n=2):
+    """Starts of one expert less: the n pairs merged whose merging takes most from the responsibilities' entropy.
+
+    Parameters
+    ----------
+    resp : ndarray of shape (n, K)
+    weight : ndarray of shape (n,)
+    n : int
+
+    Returns
+    -------
+    list of ndarray of shape (n, K - 1)
+
+    References
+    ----------
+    .. [1] Baudry, Raftery, Celeux, Lo & Gottardo (2010), Combining mixture components for clustering,
+       doi:10.1198/jcgs.2010.08111.
+    """
+    own, pairs = xlogy(resp, resp), zip(*np.triu_indices(resp.shape[1], 1))
+    gains = {}
+    for i, j in pairs:
+        both = resp[:, i] + resp[:, j]
+        gains[i, j] = weight @ (xlogy(both, both) - own[:, i] - own[:, j])
+    best = sorted(gains, key=gains.get, reverse=True)[:n]
+    return [np.column_stack([np.delete(resp, (i, j), axis=1), resp[:, i] + resp[:, j]]) for i, j in best]

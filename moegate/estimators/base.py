@@ -1,7 +1,6 @@
 """What the estimators share: the parameters, and `fit` from checked data to learned attributes."""
 
 import warnings
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,10 +15,11 @@ from ..blocks import Rows, Units
 from ..fitting import search
 from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
-from ..runs import best, degenerate_experts, pooled, unclimbed
+from ..runs import best, pooled, unclimbed
 from . import options
 from .columns import resolve_columns
 from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights, warn_of_units
+from .labels import canonical, named, reordered
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
@@ -41,7 +41,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             passed = {"X": X, "y": y, "metadata": given or None}
             progress = Progress(self, passed, partial(self._learned, likelihood, data))
             runs = self._run(likelihood, solver, data, progress)
-            winner = self._canonical(likelihood, best(runs))
+            winner = canonical(likelihood, best(runs))
             vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
             progress.end(winner)
         message = ending_message(winner, likelihood, self)
@@ -109,14 +109,6 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     # what is learned ------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _canonical(likelihood, run):
-        """The run with its experts in canonical order."""
-        model, units = likelihood.model, likelihood.rows.units
-        at_mean = next(iter(Rows(units.center[None], np.zeros(1), None, units, model.experts.response)))
-        theta = model.gauged(model.permute(run.theta, model.canonical_order(run.theta, at_mean)))
-        return replace(run, theta=theta, degenerate=degenerate_experts(likelihood, theta))
-
     def _learned(self, likelihood, data, run):
         """Fitted attributes from a run, in user units."""
         model, units = likelihood.model, data.rows.units
@@ -125,11 +117,12 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             "theta_": theta,
             "model_": model,
             "units_": units,
+            "columns_": data.used,
             **self._reached(likelihood, run),
             "converged_": bool(run.converged),
             "n_iter_": len(run.history),
             "certificate_": run.certificate,
-            **self._named(theta, model, data),
+            **named(theta, model, data.used, self.n_features_in_),
         }
 
     @staticmethod
@@ -141,17 +134,28 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         loglik = float(likelihood.unpenalised().value(run.theta))
         return {"loglik_": loglik, "exact_loglik_": exact, "objective_": run.loglik, "objective_history_": run.history}
 
-    def _named(self, theta, model, data):
-        """Named coefficient arrays over all columns of X, zero where a column is not used."""
-        named = model.unpack(theta)
-        gate, experts = ([data.used[c] for c in part] for part in (data.gate_columns, data.expert_columns))
-        out = {"columns_": data.used}
-        for name, columns in (("gate_coef", gate), ("gate_center", gate), ("coef", experts)):
-            if name in named:
-                out[f"{name}_"] = np.zeros((*named[name].shape[:-1], self.n_features_in_))
-                out[f"{name}_"][..., columns] = named[name]
-        plain = ("gate_intercept", "gate_nodes", "intercept", "sigma")
-        return out | {f"{name}_": named[name] for name in plain if name in named}
+    def permute_experts(self, order):
+        """Put the experts in another order: `theta_`, all named coefficients and the certificate together.
+
+        Parameters
+        ----------
+        order : array-like of int of shape (K,)
+            The expert that comes k-th is the one that was `order[k]`; a fit itself orders them by falling gate
+            probability at the mean of X.
+
+        Returns
+        -------
+        self
+            Densities and the log-likelihood do not change.
+
+        Raises
+        ------
+        ValueError
+            Where `order` does not name every expert once, or a tree of gates cannot take it.
+        """
+        check_is_fitted(self)
+        vars(self).update(reordered(self, order))
+        return self
 
     # evaluation at rows ---------------------------------------------------------------------------------------------
 

@@ -44,6 +44,10 @@ class Tempered(Link):
         return self.link.sees_scale
 
     @property
+    def exponent(self):
+        return None if self.link.exponent is None else self.link.exponent / self.temperature
+
+    @property
     def damping(self):
         return self.link.damping
 

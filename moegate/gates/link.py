@@ -16,6 +16,7 @@ class Link:
     damping = 1e-9  # as that of scores; the larger counts
     translates = True  # a common translation of all scores changes nothing
     sees_scale = True  # a common factor of all scores matters
+    exponent = None  # where pi_k is proportional to exp(exponent * s_k): that number
 
     def __call__(self, S):
         """Log-probabilities (K, B) from scores (K, B)."""

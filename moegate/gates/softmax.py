@@ -67,6 +67,8 @@ class Affine(Scores):
 class Softmax(Link):
     """log pi = s - log sum exp(s); every derivative has a closed form."""
 
+    exponent = 1.0
+
     def __call__(self, S):
         return log_softmax(S)
 

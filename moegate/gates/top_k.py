@@ -49,6 +49,7 @@ class TopK(Softmax):
     rank_on: str = "logit"
 
     smooth = False
+    exponent = None
 
     @property
     def sees_scale(self):

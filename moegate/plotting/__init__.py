@@ -2,8 +2,18 @@
 
 from .calibration import CalibrationDisplay
 from .classes import ClassDisplay
+from .dendrogram import DendrogramDisplay
 from .fit import FitDisplay
 from .gate import GateDisplay
 from .loglik import LoglikDisplay
+from .selection import SelectionDisplay
 
-__all__ = ["CalibrationDisplay", "ClassDisplay", "FitDisplay", "GateDisplay", "LoglikDisplay"]
+__all__ = [
+    "CalibrationDisplay",
+    "ClassDisplay",
+    "DendrogramDisplay",
+    "FitDisplay",
+    "GateDisplay",
+    "LoglikDisplay",
+    "SelectionDisplay",
+]
