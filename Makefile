@@ -9,14 +9,14 @@ DEMO_READY := $(VENV)/.demo-ready
 TEST_READY := $(VENV)/.test-ready
 
 .DELETE_ON_ERROR:
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench simulations-quick simulations lint clean
 
 demo: $(DEMO_READY)
 	$(BIN)/python -m moegate.demo
 
-test bench: export OPENBLAS_NUM_THREADS = 1
-test bench: export OMP_NUM_THREADS = 1
-test bench: export MKL_NUM_THREADS = 1
+test bench simulations-quick simulations: export OPENBLAS_NUM_THREADS = 1
+test bench simulations-quick simulations: export OMP_NUM_THREADS = 1
+test bench simulations-quick simulations: export MKL_NUM_THREADS = 1
 
 test: $(TEST_READY)
 	$(BIN)/python -m ruff check .
@@ -24,6 +24,13 @@ test: $(TEST_READY)
 
 bench: $(TEST_READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+simulations-quick: $(TEST_READY)
+	$(BIN)/python -m simulations all --quick --workers $(WORKERS)
+
+# Hours; goes on where it was stopped.
+simulations: $(TEST_READY)
+	$(BIN)/python -m simulations all --workers $(WORKERS)
 
 lint: $(TEST_READY)
 	$(BIN)/python -m ruff check .

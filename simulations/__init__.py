@@ -1,0 +1,1 @@
+"""Simulations that check convergence rates of mixtures of experts: `python -m simulations list`."""

@@ -1,0 +1,123 @@
+"""The report: a figure for each experiment, and README.md with the table of all, from the results on file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .designs import EXPERIMENTS
+from .rates import above_truth, certified, slope, verdict
+from .table import RESULTS, Table
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")  # Okabe and Ito, without black
+HEADER = ["experiment", "arm", "column", "theory", "slope", "95% interval", "verdict", "certified", ">= truth", "rows"]
+INTRO = """# Simulations
+
+Does the maximum likelihood fit of a mixture of experts converge as the theorems say? Data from a known truth, fits that
+end at a certified maximum, the right loss, and the slope of its median beside the theorem's exponent.
+
+```
+python -m simulations list
+python -m simulations run NAME [--quick] [--workers 2] [--backend dask]
+python -m simulations report            # this page and the figures, from the results on file
+python -m simulations all [--quick]
+```
+
+A run can be stopped at any moment and goes on where it was. Slopes are those of log medians on the range of n that the
+experiment names, fixed before any run; intervals are bootstrap intervals over replicates. Where the theorem is a bound
+from above, the verdict is one-sided: it agrees where the interval's upper end is below -0.4. Losses are weighted by
+average gate mass and capped (`moegate.voronoi`). Seconds are of one core.
+
+"""
+
+
+def groups(experiment, rows):
+    """Rows by arm."""
+    return {arm.name: [row for row in rows if row["arm"] == arm.name] for arm in experiment.arms}
+
+
+def lines(experiment, rows):
+    """Lines of the table, one for each arm and column."""
+    for name, part in groups(experiment, rows).items():
+        if not part:
+            continue
+        for column in experiment.slopes:
+            found = slope(part, column, experiment.span)
+            expected = experiment.expected.get(column)
+            wanted = "" if expected is None else f"{'<= ' if experiment.one_sided else ''}{expected:g}"
+            interval = f"[{found.lower:.3f}, {found.upper:.3f}]"
+            said = verdict(found, expected, experiment.one_sided)
+            shares = f"{certified(part):.3f}", f"{above_truth(part):.3f}"
+            yield [experiment.name, name, column, wanted, f"{found.slope:.3f}", interval, said, *shares, str(len(part))]
+
+
+def figure(experiment, rows, path):
+    """Medians with 10% to 90% bands against n, and the theory's slope, for up to four columns."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = experiment.slopes[:4]
+    fig, axes = plt.subplots(1, len(columns), figsize=(3.6 * len(columns), 3.4), layout="constrained", squeeze=False)
+    for ax, column in zip(axes[0], columns, strict=True):
+        for color, (name, part) in zip(COLORS, groups(experiment, rows).items(), strict=False):
+            if part:
+                curve(ax, slope(part, column, experiment.span), color, name, experiment.expected.get(column))
+        ax.axvspan(*experiment.span, color="#EEEEEE", zorder=0)
+        ax.set(xscale="log", yscale="log", xlabel="n", title=column)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("median, 10% to 90%")
+    axes[0, -1].legend(fontsize="x-small", frameon=False)
+    fig.savefig(path, dpi=90)
+    plt.close(fig)
+
+
+def curve(ax, found, color, name, expected):
+    """One arm."""
+    label = f"{name}: {found.slope:.2f}"
+    ax.fill_between(found.sizes, found.low, found.high, color=color, alpha=0.15, linewidth=0)
+    ax.plot(found.sizes, found.medians, "o-", color=color, markersize=3, linewidth=1.2, label=label)
+    if expected is not None and np.all(found.medians > 0):
+        line = found.medians[-1] * (found.sizes / found.sizes[-1]) ** expected
+        ax.plot(found.sizes, line, color=color, linewidth=0.8, linestyle=(0, (4, 3)))
+
+
+def misses(rows):
+    """Rows that are not certified or below the truth, in words."""
+    bad = [row for row in rows if row["certificate"] == "none" or above_truth([row]) < 1]
+    if not bad:
+        return "All fits are certified and at least as likely as the truth.\n"
+    some = ", ".join(f"{row['arm']} n={row['n']} #{row['replicate']} ({row['certificate']})" for row in bad[:12])
+    more = f" and {len(bad) - 12} more" if len(bad) > 12 else ""
+    return f"Not certified, or less likely than the truth: {some}{more}.\n"
+
+
+def section(experiment, rows, picture):
+    """The part of one experiment."""
+    seconds = sum(float(row["seconds"]) for row in rows)
+    head = f"\n## {experiment.name}\n\n{experiment.text}\n\n![{experiment.name}](results/{picture.name})\n\n"
+    low, high = experiment.span
+    facts = f"{len(rows)} fits in {seconds / 60:.1f} minutes; range of n for slopes {low} to {high}. "
+    return head + facts + misses(rows)
+
+
+def report(experiments=EXPERIMENTS, folder=RESULTS, out=None):
+    """Write the figures of the experiments with results, and the page to `out`.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    table, sections = [HEADER, ["---"] * len(HEADER)], []
+    for experiment in experiments:
+        rows = Table(experiment, folder).read()
+        if rows:
+            picture = folder / f"{experiment.name}.png"
+            figure(experiment, rows, picture)
+            table += lines(experiment, rows)
+            sections.append(section(experiment, rows, picture))
+    page = INTRO + "\n".join("| " + " | ".join(cells) + " |" for cells in table) + "\n" + "".join(sections)
+    if out is not None:
+        Path(out).write_text(page)
+    return page
