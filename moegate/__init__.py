@@ -3,6 +3,7 @@
 from .bootstrap import bootstrap
 from .dendrogram import dendrogram
 from .estimators import MoEClassifier, MoERegressor
+from .formula import from_formula
 from .gates import (
     ActivationGate,
     CosineGate,
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "bootstrap",
     "dendrogram",
+    "from_formula",
     "infer",
     "likelihood_ratio_test",
     "select_n_experts",

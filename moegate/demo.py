@@ -7,34 +7,11 @@ from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
+from .datasets import load_diabetes, load_engel, load_grunfeld
 from .estimators import MoERegressor
 
 FOLDER = Path("demo")
 SIZES = (1, 2, 3)  # numbers of experts compared
-
-
-def load_engel():
-    """Food expenditure on household income, n = 235 (Engel 1857, Belgian francs a year)."""
-    import statsmodels.api as sm
-
-    data = sm.datasets.engel.load_pandas().data
-    return data[["income"]], data["foodexp"]
-
-
-def load_diabetes():
-    """Disease progression on body mass index, blood pressure and a serum measurement, n = 442."""
-    from sklearn import datasets
-
-    X, y = datasets.load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    return X[["bmi", "bp", "s5"]], y.rename("progression")
-
-
-def load_grunfeld():
-    """Gross investment on a firm's value and capital, n = 220 (11 firms, 1935-1954, millions of 1947 dollars)."""
-    import statsmodels.api as sm
-
-    data = sm.datasets.grunfeld.load_pandas().data
-    return data[["value", "capital"]], data["invest"]
 
 
 DATA = {"engel": load_engel, "diabetes": load_diabetes, "grunfeld": load_grunfeld}

@@ -1,0 +1,162 @@
+"""Models from formulas: `response ~ expert terms | gate terms`, by formulaic."""
+
+import numpy as np
+from sklearn.base import clone
+
+from .estimators import MoEClassifier, MoERegressor
+
+METHODS = (  # of an estimator that take X alone
+    "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
+    "predict_quantile predict_interval sample"
+).split()
+
+
+def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=None, **parameters):
+    """Fit a mixture of experts to a data frame by a formula.
+
+    Parameters
+    ----------
+    formula : str
+        "y ~ a + b | c": the experts see a and b, the gate sees c; without a bar both see all terms. Terms are those of
+        formulaic: transformations, categorical columns, interactions, `1` for an intercept only (experts and gate have
+        their intercept in any case). A response that is text, boolean or categorical makes a classifier.
+    data : DataFrame
+        Pandas.
+    n_experts : int, default=2
+    sample_weight : array-like of shape (n,), optional
+    estimator : MoERegressor or MoEClassifier, optional
+        With parameters to start from.
+    **parameters
+        Of the estimator, `gate="laplace"`, `experts="poisson"`, `random_state=0`, ...
+
+    Returns
+    -------
+    FormulaModel
+        Fitted; what it does not have itself is asked of `estimator_`.
+
+    Raises
+    ------
+    ImportError
+        Without formulaic (`pip install moegate[formula]`).
+    ValueError
+        For a formula without response, or with more than one bar.
+
+    Examples
+    --------
+    >>> import statsmodels.api as sm
+    >>> from moegate import from_formula
+    >>> data = sm.datasets.engel.load_pandas().data
+    >>> model = from_formula("foodexp ~ income | np.log(income)", data, n_experts=2, random_state=0)
+    >>> model.estimator_.feature_names_in_.tolist()
+    ['income', 'np.log(income)']
+    >>> model.predict(data.head(2)).shape
+    (2,)
+    """
+    return FormulaModel(formula, estimator, {"n_experts": n_experts, **parameters}).fit(data, sample_weight)
+
+
+class FormulaModel:
+    """An estimator that takes data frames, and makes its columns by a formula.
+
+    Parameters
+    ----------
+    formula : str
+    estimator : MoERegressor or MoEClassifier, optional
+    parameters : dict
+        Of the estimator.
+
+    Attributes
+    ----------
+    estimator_ : MoERegressor or MoEClassifier
+        Fitted to the columns that the formula makes.
+    """
+
+    def __init__(self, formula, estimator=None, parameters=None):
+        self.formula = formula
+        self.estimator = estimator
+        self.parameters = parameters or {}
+
+    def fit(self, data, sample_weight=None):
+        """Make the columns, and fit.
+
+        Parameters
+        ----------
+        data : DataFrame
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        self
+        """
+        response, experts, gate = parsed(self.formula)
+        self._specs = [_spec(part, data) for part in (f"0 + {response}", experts, gate)]
+        X, y = self._columns(data), self._response(data)
+        expert_names, gate_names = (self._names(spec) for spec in self._specs[1:])
+        own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
+        own = clone(own).set_params(expert_features=expert_names, gate_features=gate_names, **self.parameters)
+        self.estimator_ = own.fit(X, y, sample_weight)
+        return self
+
+    def _names(self, spec):
+        return [name for name in spec.column_names if name != "Intercept"]
+
+    def _columns(self, data):
+        """The columns of experts and gate, each once."""
+        import pandas as pd
+
+        parts = [spec.get_model_matrix(data, na_action="raise") for spec in self._specs[1:]]
+        table = pd.concat([pd.DataFrame(part) for part in parts], axis=1).drop(columns="Intercept", errors="ignore")
+        return table.loc[:, ~table.columns.duplicated()].astype(float)
+
+    def _response(self, data):
+        """The response: a column as it is, or what the formula makes of it."""
+        name = self.formula.partition("~")[0].strip()
+        if name in data:
+            return np.asarray(data[name])
+        return np.asarray(self._specs[0].get_model_matrix(data, na_action="raise"), dtype=float)[:, 0]
+
+    def infer(self, data, **given):
+        """`moegate.infer` on the columns of the frame of the fit."""
+        from .inference import infer
+
+        return infer(self.estimator_, *self.transform(data, response=True), **given)
+
+    def transform(self, data, response=False):
+        """The columns that the estimator sees, with `response` also y."""
+        X = self._columns(data)
+        return (X, self._response(data)) if response else X
+
+    def score(self, data):
+        """R2 or accuracy."""
+        return self.estimator_.score(*self.transform(data, response=True))
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name == "estimator_":
+            raise AttributeError(f"FormulaModel has no {name!r}; call fit first.")
+        found = getattr(self.estimator_, name)
+        if name not in METHODS:
+            return found
+        return lambda data, *args, **given: found(self.transform(data), *args, **given)
+
+    def __repr__(self):
+        return f"FormulaModel({self.formula!r}, {getattr(self, 'estimator_', self.estimator)!r})"
+
+
+def parsed(formula):
+    """The three parts of a formula: response, terms of the experts, terms of the gate."""
+    response, tilde, right = formula.partition("~")
+    parts = right.split("|")
+    if not tilde or not response.strip() or len(parts) > 2 or not all(part.strip() for part in parts):
+        raise ValueError(
+            f'formula expects "response ~ expert terms" or "response ~ expert terms | gate terms", got {formula!r}.'
+        )
+    return response.strip(), parts[0].strip(), parts[-1].strip()
+
+
+def _spec(part, data):
+    """How the columns of one part are made, learned from the data (levels of categories, moments of transforms)."""
+    try:
+        from formulaic import model_matrix
+    except ImportError as error:
+        raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
+    return model_matrix(part, data, na_action="raise").model_spec

@@ -1,0 +1,59 @@
+"""Formulas make the columns that a user would make by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moegate import MoEClassifier, MoERegressor, from_formula
+from moegate.formula import parsed
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.uniform(1, 3, 300), "b": rng.uniform(-2, 2, 300)})
+    frame["group"] = np.where(rng.random(300) < 0.5, "left", "right")
+    first = rng.random(300) < 1 / (1 + np.exp(-2 * frame["b"]))
+    frame["y"] = np.where(first, 1 + frame["a"], -frame["a"]) + 0.3 * rng.standard_normal(300)
+    return frame
+
+
+def test_columns_of_experts_and_gate(data):
+    model = from_formula("y ~ a | b", data, n_init=2, random_state=0)
+    by_hand = MoERegressor(2, expert_features=["a"], gate_features=["b"], n_init=2, random_state=0)
+    by_hand.fit(data[["a", "b"]], data["y"])
+    assert model.loglik_ == pytest.approx(by_hand.loglik_)
+    np.testing.assert_allclose(model.predict(data), by_hand.predict(data[["a", "b"]]))
+    np.testing.assert_allclose(model.predict_gate(data), by_hand.predict_gate(data[["a", "b"]]))
+    np.testing.assert_allclose(model.predict_quantile(data, [0.1, 0.9]).T[0] < model.predict(data), True)
+    assert model.score(data) == pytest.approx(by_hand.score(data[["a", "b"]], data["y"]))
+
+
+def test_transformations_categories_and_intercepts(data):
+    model = from_formula("y ~ np.log(a) + group | 1", data, n_init=1, random_state=0)
+    assert list(model.estimator_.feature_names_in_) == ["np.log(a)", "group[T.right]"]
+    assert model.estimator_.gate_features == []
+    part = model.predict(data[data["group"] == "left"].head(3))  # levels are those of the fit
+    assert part.shape == (3,)
+    result = model.infer(data)
+    assert "expert[0].group[T.right]" in result.names and "gate[0].intercept" in result.names
+    both = from_formula("np.exp(y / 10) ~ a + b", data, n_init=1, random_state=0)
+    np.testing.assert_allclose(both.transform(data, response=True)[1], np.exp(data["y"] / 10))
+    assert both.estimator_.gate_features == ["a", "b"]
+
+
+def test_text_responses_make_classifiers(data):
+    data = data.assign(label=np.where(data["y"] > 0, "high", "low"))
+    model = from_formula("label ~ a + b", data, n_init=1, random_state=0)
+    assert isinstance(model.estimator_, MoEClassifier) and model.predict_proba(data).shape == (300, 2)
+    assert "FormulaModel('label ~ a + b'" in repr(model)
+
+
+def test_missing_values_and_bad_formulas(data):
+    with pytest.raises(ValueError, match="[Nn]a|null|missing"):
+        from_formula("y ~ a", data.assign(a=np.where(data["b"] > 1.9, np.nan, data["a"])), n_init=1)
+    for formula in ("a + b", "y ~ a | b | a", "~ a", "y ~ a |"):
+        with pytest.raises(ValueError, match="formula expects"):
+            parsed(formula)
+    with pytest.raises(AttributeError, match="call fit first"):
+        type(from_formula("y ~ a", data, n_init=1, random_state=0))("y ~ a").predict(data)
