@@ -19,7 +19,7 @@ from .gates import (
     TopKGate,
 )
 from .inference import infer
-from .penalties import Ridge
+from .penalties import ElasticNet, GroupLasso, Lasso, Ridge
 from .ratio import likelihood_ratio_test
 from .selection import select_n_experts
 
@@ -29,10 +29,13 @@ __all__ = [
     "ActivationGate",
     "CosineGate",
     "DenseToSparseGate",
+    "ElasticNet",
     "Gate",
+    "GroupLasso",
     "GumbelGate",
     "HierarchicalGate",
     "LaplaceGate",
+    "Lasso",
     "MoEClassifier",
     "MoERegressor",
     "ModifiedSoftmaxGate",

@@ -17,9 +17,10 @@ from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
 from ..runs import best, pooled, unclimbed
 from . import options
+from .chosen import chosen_columns
 from .columns import resolve_columns
 from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights, warn_of_units
-from .labels import canonical, named, reordered
+from .labels import canonical, named, reached, reordered
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
@@ -35,19 +36,33 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         with threadpool_limits(limits=1, user_api="blas"):
             data, gate = self._check(X, y, **metadata)
             likelihood = self._likelihood(data, gate)
-            tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
-            solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
-            given = {name: value for name, value in metadata.items() if value is not None}
-            passed = {"X": X, "y": y, "metadata": given or None}
-            progress = Progress(self, passed, partial(self._learned, likelihood, data))
-            runs = self._run(likelihood, solver, data, progress)
-            winner = canonical(likelihood, best(runs))
+            if self._sparse:
+                likelihood, data, runs = chosen_columns(self, likelihood, data)
+                winner = runs[0]
+            else:
+                runs, winner = self._searched(likelihood, data, X, y, metadata)
             vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
-            progress.end(winner)
         message = ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         return self
+
+    def _searched(self, likelihood, data, X, y, metadata):
+        """All runs and the best, its experts in canonical order."""
+        tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
+        solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
+        given = {name: value for name, value in metadata.items() if value is not None}
+        passed = {"X": X, "y": y, "metadata": given or None}
+        progress = Progress(self, passed, partial(self._learned, likelihood, data))
+        runs = self._run(likelihood, solver, data, progress)
+        winner = canonical(likelihood, best(runs))
+        progress.end(winner)
+        return runs, winner
+
+    @property
+    def _sparse(self):
+        """Whether the penalty makes coefficients exactly zero."""
+        return getattr(options.check_penalty(self.penalty), "sparse", False)
 
     def _check(self, X, y, sample_weight=None, exposure=None):
         """Checked data and the gate; also checks the parameters and sets what scikit-learn learns from X."""
@@ -72,14 +87,16 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument, self._left_out())
             for argument in ("gate_features", "expert_features")
         )
-        data = TrainingData.make(X, y, weight, *columns, names, family.response, gate.scores.invariant, offset)
+        data = TrainingData.make(
+            X, y, weight, *columns, names, family.response, gate.scores.invariant, offset, self._sparse
+        )
         warn_of_units(gate, data)
         return data, gate
 
     def _likelihood(self, data, gate):
         """The penalised likelihood to climb, in scaled coordinates."""
         model, penalty = self._build_model(data, gate), options.check_penalty(self.penalty)
-        built = None if penalty is None else penalty.build(model, data.rows.units)
+        built = None if penalty is None or penalty.sparse else penalty.build(model, data.rows.units)
         return Likelihood(model, data.rows, penalty=built)
 
     def _build_model(self, data, gate):
@@ -87,7 +104,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         family = options.check_experts(self.experts, self._families)
         return MixtureOfExperts(
             gate=gate.calibrated(*data.reach()),
-            experts=family.suited(data.rows, data.expert_columns),
+            experts=family.suited(data.rows, () if self._sparse else data.expert_columns),
             n_experts=int(self.n_experts),
             n_columns=len(data.used),
             gate_columns=data.gate_columns,
@@ -118,21 +135,12 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             "model_": model,
             "units_": units,
             "columns_": data.used,
-            **self._reached(likelihood, run),
+            **reached(likelihood, run),
             "converged_": bool(run.converged),
             "n_iter_": len(run.history),
             "certificate_": run.certificate,
             **named(theta, model, data.used, self.n_features_in_),
         }
-
-    @staticmethod
-    def _reached(likelihood, run):
-        """Log-likelihoods, and the history of what was maximised."""
-        exact = float(likelihood.unpenalised().unsmoothed().value(run.theta))
-        if likelihood.penalty is None:
-            return {"loglik_": float(run.loglik), "exact_loglik_": exact, "loglik_history_": run.history}
-        loglik = float(likelihood.unpenalised().value(run.theta))
-        return {"loglik_": loglik, "exact_loglik_": exact, "objective_": run.loglik, "objective_history_": run.history}
 
     def permute_experts(self, order):
         """Put the experts in another order: `theta_`, all named coefficients and the certificate together.
@@ -261,9 +269,9 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
 
     @property
     def dof_(self):
-        """Number of identified parameters."""
+        """Number of identified parameters; under a lasso of those that are not zero."""
         check_is_fitted(self)
-        return self.model_.dof(self.theta_)
+        return self.certificate_.get("n_nonzero", self.model_.dof(self.theta_))
 
     def aic(self, X, y, sample_weight=None, *, exposure=None):
         """Akaike's criterion, -2 log-likelihood + 2 dof: smaller is better (doi:10.1109/TAC.1974.1100705)."""

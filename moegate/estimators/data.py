@@ -155,6 +155,14 @@ class TrainingData:
     original: Rows
     kept: np.ndarray
 
+    def only(self, problem):
+        """The same data with the columns of a sparse problem alone."""
+        model = problem.likelihood.model
+        inside = sorted({*problem.gate, *problem.experts})
+        used = tuple(self.used[c] for c in inside)
+        rows, original = problem.likelihood.rows, replace(self.original, X=self.original.X[:, inside])
+        return TrainingData(rows, used, model.gate_columns, model.expert_columns, original, self.kept)
+
     def reach(self):
         """Of the gate's columns the spread, and the smallest and largest values, (d,) each, in user units."""
         at = list(self.gate_columns)
@@ -164,15 +172,19 @@ class TrainingData:
         return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (low, high))
 
     @classmethod
-    def make(cls, X, y, weight, gate, experts, names, response, linear=True, offset=None):
+    def make(cls, X, y, weight, gate, experts, names, response, linear=True, offset=None, sparse=False):
         """From checked arrays and the columns of gate and experts; redundant columns are left out with a warning.
+
+        Under a `sparse` penalty none is redundant: it is what chooses among them.
 
         Unless the gate is `linear`, that is affine in the columns: then a combination of others is a column of its own.
         """
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight, offset = X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
-        found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
+        found = {name: {} for name in ("experts", "gate")}
+        if not sparse:
+            found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
         if not linear:
             found["gate"] = {column: of for column, of in found["gate"].items() if not of}
         experts, gate = (

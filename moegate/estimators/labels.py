@@ -8,14 +8,22 @@ from ..blocks import Rows
 from ..runs import degenerate_experts
 
 
-def canonical(likelihood, run):
+def canonical(likelihood, run, degenerate=None):
     """The run with its experts in canonical order, by falling gate probability at the mean of the columns."""
     model, units = likelihood.model, likelihood.rows.units
     at_mean = next(iter(Rows(units.center[None], np.zeros(1), None, units, model.experts.response)))
     order = model.canonical_order(run.theta, at_mean)
     theta = model.gauged(model.permute(run.theta, order))
     certificate = renumbered(run.certificate, order)
-    return replace(run, theta=theta, certificate=certificate, degenerate=degenerate_experts(likelihood, theta))
+    return replace(run, theta=theta, certificate=certificate, degenerate=_renamed(likelihood, theta, order, degenerate))
+
+
+def _renamed(likelihood, theta, order, degenerate):
+    """Degenerate experts in the new order: found anew, or given by their old numbers."""
+    if degenerate is None:
+        return degenerate_experts(likelihood, theta)
+    place = np.argsort(order)
+    return tuple(sorted(int(place[k]) for k in degenerate))
 
 
 def renumbered(certificate, order):
@@ -72,3 +80,12 @@ def check_order(order, n_experts):
     if given.dtype.kind not in "iu" or sorted(given.ravel().tolist()) != list(range(n_experts)) or given.ndim != 1:
         raise ValueError(f"order expects every expert 0..{n_experts - 1} once, got {order!r}; try np.argsort(coef).")
     return given.tolist()
+
+
+def reached(likelihood, run):
+    """Log-likelihoods, and the history of what was maximised."""
+    exact = float(likelihood.unpenalised().unsmoothed().value(run.theta))
+    if likelihood.penalty is None and "kkt" not in run.certificate:
+        return {"loglik_": float(run.loglik), "exact_loglik_": exact, "loglik_history_": run.history}
+    loglik = float(likelihood.unpenalised().value(run.theta))
+    return {"loglik_": loglik, "exact_loglik_": exact, "objective_": run.loglik, "objective_history_": run.history}

@@ -10,6 +10,7 @@ from ..gates import GATES, Gate, GateSpec
 from ..initialization import KINDS
 from ..penalties import PENALTIES
 from ..solvers import SOLVERS
+from ..solvers.proximal import Proximal
 
 
 def check_count(value, name, minimum=1):
@@ -71,6 +72,21 @@ def check_solver(solver, likelihood, max_iter, tol):
     raise ValueError(f"solver expects one of {['auto', *SOLVERS]} or a solver such as Newton(), got {solver!r}.")
 
 
+def check_proximal(solver, likelihood, max_iter):
+    """The solver under a penalty with corners, after what the gate must be for it."""
+    gate = likelihood.model.gate
+    if not (gate.scores.linear and gate.smooth and len(likelihood.path()) == 1 and gate.contrasts().keys() == {()}):
+        raise ValueError(
+            f"A lasso expects a smooth gate that is linear in its parameters, such as softmax, got {gate!r}; use "
+            "penalty=Ridge(alpha), or another gate."
+        )
+    if isinstance(solver, str):
+        if solver not in ("auto", "proximal"):
+            raise ValueError(f'solver expects "auto" or "proximal" under a lasso, got {solver!r}.')
+        return Proximal(max_iter=max_iter)
+    return solver
+
+
 def check_penalty(penalty):
     """None, or a penalty from a name or an object."""
     if penalty is None:
@@ -78,7 +94,10 @@ def check_penalty(penalty):
     if isinstance(penalty, str) and penalty in PENALTIES:
         penalty = PENALTIES[penalty]()
     if not isinstance(penalty, tuple(PENALTIES.values())):
-        raise ValueError(f"penalty expects None, one of {sorted(PENALTIES)} or Ridge(alpha), got {penalty!r}.")
+        raise ValueError(
+            f"penalty expects None, one of {sorted(PENALTIES)}, or an object such as Ridge(alpha) or Lasso(alpha), got "
+            f"{penalty!r}."
+        )
     penalty.check()
     return penalty
 

@@ -48,7 +48,7 @@ def ending_message(run, likelihood, estimator):
         return _degenerate(run, likelihood)
     certificate = run.certificate
     empty = np.flatnonzero(likelihood.expert_rows(run.theta) < EMPTY)
-    if likelihood.tamed and certificate["kind"] != "none" and empty.size:
+    if (likelihood.tamed or "kkt" in certificate) and certificate["kind"] != "none" and empty.size:
         return _empty(empty)
     if certificate["kind"] == "limit":
         return _limit(run, likelihood)

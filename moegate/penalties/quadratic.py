@@ -1,4 +1,4 @@
-"""Penalties: what is subtracted from the mean log-likelihood, a quadratic form in scaled coordinates."""
+"""Ridge: a quadratic form in scaled coordinates, which the Likelihood itself subtracts."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -114,12 +114,19 @@ class Ridge(BaseEstimator):
         gate, experts = gate_alpha * A[np.ix_(free, free)], self.alpha * model.experts.ridge(size)
         return Quadratic(gate, at[model.gate_free], experts)
 
+    sparse = False  # no coefficient becomes exactly zero
+
     def check(self):
         """Raise ValueError unless the strengths are finite numbers of at least 0."""
-        strengths = {"alpha": self.alpha} | ({} if self.gate_alpha is None else {"gate_alpha": self.gate_alpha})
-        for name, value in strengths.items():
-            if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real) or not 0 <= value < np.inf:
-                raise ValueError(f"Ridge {name} expects a finite number >= 0, got {value!r}; 0 is no penalty.")
+        check_strengths(self, "alpha", "gate_alpha")
 
 
-PENALTIES = {"ridge": Ridge}
+def check_strengths(penalty, *names):
+    """Raise ValueError unless the named parameters are finite numbers of at least 0, or None but for the first."""
+    for name in names:
+        value = getattr(penalty, name)
+        if value is None and name != names[0]:
+            continue
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real) or not 0 <= value < np.inf:
+            kind = type(penalty).__name__
+            raise ValueError(f"{kind} {name} expects a finite number >= 0, got {value!r}; 0 is no penalty.")

@@ -1,0 +1,67 @@
+"""A fit under a penalty with corners: starts, climbs, and the columns that are left."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..sparse import SparseFit
+from . import options
+from .labels import canonical
+from .origin import _from_responsibilities
+
+
+def chosen_columns(estimator, likelihood, data):
+    """The likelihood and the data of the columns that the best run chose, and all runs, best first.
+
+    Parameters
+    ----------
+    estimator : MoEBase
+        With a sparse penalty.
+    likelihood : Likelihood
+        On all columns, in scaled coordinates, without the penalty.
+    data : TrainingData
+
+    Returns
+    -------
+    likelihood : Likelihood
+    data : TrainingData
+    runs : list of Run
+    """
+    penalty = options.check_penalty(estimator.penalty)
+    fit, solver = (
+        SparseFit(likelihood, penalty),
+        options.check_proximal(estimator.solver, likelihood, estimator.max_iter),
+    )
+    ends = fit.ends(started(estimator, fit, data), solver, estimator.n_jobs)
+    problem, winner = selected(fit, *ends[0])
+    likelihood = problem.likelihood.unpenalised()
+    if penalty.reference is None or estimator.n_experts < 3:  # else the penalty knows the last expert
+        winner = canonical(likelihood, winner, degenerate=winner.degenerate)
+    return likelihood, data.only(problem), [winner, *(run for _, run in ends[1:])]
+
+
+def started(estimator, fit, data):
+    """Where climbs begin, (problem, theta) each."""
+    init = estimator.init
+    if isinstance(init, str):
+        entropy = check_random_state(estimator.random_state).randint(2**31 - 1)
+        return fit.starts(init, estimator.n_init, entropy, estimator.n_jobs)
+    resp = np.asarray(getattr(init, "theta_", init), dtype=float)
+    if resp.ndim != 2:
+        raise ValueError(
+            "init expects a kind of start or responsibilities (n, K) under a lasso, whose parameters belong to the "
+            f"columns that it chose, got an array of shape {resp.shape}."
+        )
+    problem = fit.problem(*fit.screened())
+    return [(problem, _from_responsibilities(problem.likelihood, resp, data.only(problem)))]
+
+
+def selected(fit, problem, run):
+    """The problem of the columns with a coefficient that is not zero, and the run in it."""
+    gate, experts = problem.likelihood.model.split(run.theta)
+    experts = experts.reshape(-1, experts.shape[1] // problem.likelihood.model.experts.n_channels)
+    inside = (
+        tuple(c for c, on in zip(columns, np.any(rows[:, : len(columns)] != 0, axis=0), strict=True) if on)
+        for rows, columns in ((gate, problem.gate), (experts, problem.experts))
+    )
+    smaller = fit.problem(*inside)
+    return smaller, type(run)(**vars(run) | {"theta": fit.moved(problem, run.theta, smaller)})

@@ -1,0 +1,240 @@
+"""Lasso, elastic net, group lasso: against scikit-learn, the conditions of a maximum, and slow descent."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import ElasticNet as SklearnElasticNet
+from sklearn.linear_model import Lasso as SklearnLasso
+from sklearn.linear_model import LogisticRegression
+
+from moegate import ElasticNet, GroupLasso, LaplaceGate, Lasso, MoEClassifier, MoERegressor, Ridge, infer
+from moegate.blocks import Rows, Units
+from moegate.experts import Gaussian
+from moegate.experts.multinomial import Multinomial
+from moegate.gates import SoftmaxGate
+from moegate.model import MixtureOfExperts
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Standardised columns, a response of two experts, and its first half as one."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 12))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    first = rng.random(200) < 1 / (1 + np.exp(-2 * X[:, 1]))
+    y = np.where(first, 1 + 1.5 * X[:, 0] - X[:, 2], -1 - 1.5 * X[:, 0] + X[:, 4]) + 0.5 * rng.standard_normal(200)
+    return X, 1.5 * X[:, 0] - X[:, 3] + rng.standard_normal(200), y
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.05, 0.01])
+def test_one_expert_is_the_lasso(data, alpha):
+    X, y, _ = data
+    moe = MoERegressor(1, penalty=Lasso(alpha)).fit(X, y)
+    peer = SklearnLasso(alpha=alpha * moe.sigma_[0], tol=1e-12, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(moe.coef_[0], peer.coef_, atol=1e-6)
+    assert moe.intercept_[0] == pytest.approx(peer.intercept_) and moe.certificate_["kkt"] < 1e-8
+    np.testing.assert_array_equal(moe.coef_[0] == 0, peer.coef_ == 0)
+
+
+def test_one_expert_is_the_elastic_net(data):
+    X, y, _ = data
+    moe = MoERegressor(1, penalty=ElasticNet(0.1, l1_ratio=0.4)).fit(X, y)
+    l1, l2 = 0.1 * 0.4 * moe.sigma_[0], 0.1 * 0.6
+    peer = SklearnElasticNet(alpha=l1 + l2, l1_ratio=l1 / (l1 + l2), tol=1e-12, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(moe.coef_[0], peer.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("C", [0.1, 1.0])
+def test_one_expert_is_a_logistic_lasso(data, C):
+    X, y, _ = data
+    for labels in (y > 0, np.digitize(y, [-1, 1])):
+        peer = LogisticRegression(l1_ratio=1, C=C, solver="saga", tol=1e-9, max_iter=100_000).fit(X, labels)
+        moe = MoEClassifier(1, penalty=Lasso(1 / (200 * C))).fit(X, labels)
+        mine = moe.coef_[0, 1:] - moe.coef_[0, :1]
+        theirs = peer.coef_ if len(peer.coef_) == 1 else peer.coef_[1:] - peer.coef_[:1]
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_strength_zero_is_maximum_likelihood(data):
+    X, _, y = data
+    free = MoERegressor(2, n_init=3, random_state=0).fit(X, y)
+    none = MoERegressor(2, penalty=Lasso(0.0), n_init=3, random_state=0).fit(X, y)
+    assert none.loglik_ == pytest.approx(free.loglik_, abs=1e-6)
+    np.testing.assert_allclose(none.coef_, free.coef_, atol=1e-4)
+
+
+def test_a_large_strength_leaves_intercepts_alone(data):
+    X, y, _ = data
+    one = MoERegressor(1, penalty=Lasso(5.0)).fit(X, y)
+    assert not one.coef_.any() and one.columns_ == ()
+    assert one.intercept_[0] == pytest.approx(y.mean()) and one.sigma_[0] == pytest.approx(y.std())
+    empty = MoERegressor(2, penalty=Lasso(5.0), n_init=3, random_state=0)
+    plain = MoERegressor(2, gate_features=[], expert_features=[], n_init=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert empty.fit(X, y).loglik_ == pytest.approx(plain.fit(X, y).loglik_, abs=1e-4)
+    assert not empty.coef_.any() and not empty.gate_coef_.any()
+
+
+PENALTIES = [
+    Lasso(0.02),
+    Lasso(0.05, gate_alpha=0.01),
+    ElasticNet(0.03),
+    GroupLasso(0.02),
+    Lasso(0.02, standardize=False),
+]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_conditions_of_a_maximum_hold_and_the_objective_never_falls(data, penalty, K):
+    X, _, y = data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        moe = MoERegressor(K, penalty=penalty, n_init=2, random_state=0).fit(X * np.arange(1, 13), y)
+    assert np.all(np.diff(moe.objective_history_) >= -1e-9)
+    found, spike = moe.certificate_, moe.init_results_["degenerate"].iloc[0]
+    if found["kind"] == "interior":
+        assert found["kkt"] < 1e-6 and found["min_eigenvalue"] > 0 and found["slack"] > 0
+    assert moe.objective_ <= moe.loglik_ and (K == 3 or found["kind"] == "interior")
+    assert found["kind"] in ("interior", "limit") or spike  # no start had three sound experts
+
+
+def objective(moe, X, y, alpha, theta):
+    """Mean log-likelihood less the lasso in plain numpy for K = 2; theta is the gate, then (a, c, 1) / sigma."""
+    d = X.shape[1]
+    gate, experts = theta[: d + 1], theta[d + 1 :].reshape(2, d + 2)
+    if experts[:, -1].min() <= 0:
+        return -np.inf
+    Z = np.column_stack([X, np.ones(len(X))])
+    scores = np.column_stack([Z @ gate, np.zeros(len(X))])
+    log_pi = scores - np.logaddexp(scores[:, :1], scores[:, 1:])
+    z = np.outer(y, experts[:, -1]) - Z @ experts[:, :-1].T
+    joint = log_pi + np.log(experts[:, -1]) - 0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+    return np.mean(np.logaddexp(joint[:, 0], joint[:, 1])) - alpha * (
+        np.abs(gate[:d]).sum() + np.abs(experts[:, :d]).sum()
+    )
+
+
+def test_no_worse_than_slow_descent(data):
+    """The objective in plain numpy, split into positive and negative parts and climbed by bounded quasi-Newton."""
+    X, _, y = data
+    alpha = 0.05
+    moe = MoERegressor(2, penalty=Lasso(alpha), n_init=3, random_state=0).fit(X, y)
+    gate = np.append(moe.gate_coef_[0] - moe.gate_coef_[1], moe.gate_intercept_[0] - moe.gate_intercept_[1])
+    experts = np.column_stack([moe.coef_, moe.intercept_, np.ones(2)]) / moe.sigma_[:, None]
+    theta = np.concatenate([gate, experts.ravel()])
+    value = objective(moe, X, y, alpha, theta)
+    assert value == pytest.approx(moe.objective_ / len(y), abs=1e-9)
+
+    def negative(v):
+        return -objective(moe, X, y, alpha, v[: len(v) // 2] - v[len(v) // 2 :])
+
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 0.3):
+        start = theta + scale * rng.standard_normal(len(theta)) * (theta != 0)
+        parts = np.concatenate([np.maximum(start, 0), np.maximum(-start, 0)])
+        slow = minimize(negative, parts, method="L-BFGS-B", bounds=[(0, None)] * len(parts), options={"maxfun": 40_000})
+        assert value >= -slow.fun - 1e-7
+    for i in np.flatnonzero(theta == 0):  # a zero is better than its neighbours
+        for step in (-1e-4, 1e-4):
+            assert objective(moe, X, y, alpha, theta + step * np.eye(len(theta))[i]) < value
+
+
+def test_more_columns_than_rows():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((120, 400))
+    first = rng.random(120) < 1 / (1 + np.exp(-3 * X[:, 1]))
+    y = np.where(first, 2 + 2 * X[:, 0], -2 - 2 * X[:, 3]) + 0.5 * rng.standard_normal(120)
+    moe = MoERegressor(2, penalty=Lasso(0.12), n_init=3, random_state=0).fit(X, y)
+    assert moe.certificate_["kind"] == "interior" and moe.certificate_["kkt"] < 1e-6
+    found = set(np.flatnonzero(moe.coef_.any(axis=0)).tolist())
+    assert {0, 3} <= found and len(found) < 15 and moe.coef_.shape == (2, 400)
+    assert (
+        moe.dof_
+        == moe.certificate_["n_nonzero"]
+        == 5 + np.count_nonzero(moe.coef_) + np.count_nonzero(moe.gate_coef_[0])
+    )
+    assert moe.predict(X[:3]).shape == (3,) and moe.score(X, y) > 0.6
+    relaxed = MoERegressor(2, init=moe.responsibilities(X, y), expert_features=sorted(found), gate_features=[1]).fit(
+        X, y
+    )
+    assert relaxed.loglik_ > moe.loglik_
+    with pytest.raises(ValueError, match="without a penalty"):
+        infer(moe, X, y)
+
+
+def test_groups_enter_together(data):
+    X, _, y = data
+    moe = MoERegressor(2, penalty=GroupLasso(0.05), n_init=3, random_state=0).fit(X, y)
+    used = moe.coef_ != 0
+    np.testing.assert_array_equal(used[0], used[1])
+    assert 0 < used[0].sum() < 12
+
+
+def test_the_order_of_experts_and_classes_does_not_matter(data):
+    X, y, mixed = data
+    moe = MoERegressor(3, penalty=Lasso(0.05), n_init=3, random_state=0)
+    labels = np.digitize(y, [-1, 1])
+    one = MoEClassifier(1, penalty=Lasso(0.01)).fit(X, labels)
+    other = MoEClassifier(1, penalty=Lasso(0.01)).fit(X, 2 - labels)
+    np.testing.assert_allclose(one.coef_[0], other.coef_[0, ::-1], atol=1e-6)
+    model = MixtureOfExperts(SoftmaxGate().build(3), Gaussian(), 3, 4)
+    built = Lasso(1.0).build(model, Units.identity(4))
+    theta = np.random.default_rng(0).standard_normal(model.n_params)
+    value = built.value(built.coordinates(theta))
+    for order in ([1, 0, 2], [2, 0, 1]):
+        assert built.value(built.coordinates(model.permute(theta, order))) == pytest.approx(value)
+    assert np.allclose(built.theta(built.coordinates(theta)), theta)
+    assert moe.penalty.alpha == 0.05 and mixed is not None
+
+
+def test_the_symmetric_penalty_is_the_smallest_over_translations():
+    model = MixtureOfExperts(SoftmaxGate().build(4), Multinomial(3), 4, 2)
+    built = Lasso(1.0, gate_alpha=2.0).build(model, Units.identity(2))
+    theta = np.random.default_rng(0).standard_normal(model.n_params)
+    gate, experts = model.split(theta)
+    rows = np.vstack([gate[:, :2], np.zeros((1, 2))])
+    expected = 2 * sum(np.abs(rows[:, j] - np.median(rows[:, j])).sum() for j in range(2))
+    classes = np.concatenate([experts.reshape(4, 2, 3)[..., :2], np.zeros((4, 1, 2))], axis=1)
+    expected += np.abs(classes - np.median(classes, axis=1, keepdims=True)).sum()
+    assert built.value(built.coordinates(theta)) == pytest.approx(expected)
+
+
+def test_gradients_of_coordinates_are_those_of_differences(data):
+    X, y, _ = data
+    model = MixtureOfExperts(SoftmaxGate().build(3), Gaussian(), 3, 12)
+    from moegate.likelihood import Likelihood
+
+    likelihood = Likelihood(model, Rows(X, y, None, Units.identity(12)))
+    built = Lasso(1.0).build(model, Units.identity(12))
+    u = 0.1 * np.random.default_rng(0).standard_normal(len(built.weights))
+    u[built.plus[-1]] = u[built.plus[-14 - 1]] = u[built.plus[-28 - 1]] = 1.0
+    score = built.pull(likelihood.value_and_score(built.theta(u))[1])
+    for i in (0, 5, len(u) - 1):
+        step = 1e-5 * np.eye(len(u))[i]
+        slope = (likelihood.value(built.theta(u + step)) - likelihood.value(built.theta(u - step))) / 2e-5
+        assert score[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
+
+
+def test_refusals(data):
+    X, y, _ = data
+    for given, message in [
+        ({"penalty": Lasso(-1)}, "alpha expects"),
+        ({"penalty": Lasso(reference="first")}, "reference expects"),
+        ({"penalty": ElasticNet(l1_ratio=0)}, "l1_ratio expects"),
+        ({"penalty": Lasso}, r"Lasso\(alpha\)"),
+        ({"gate": LaplaceGate()}, "linear in its parameters"),
+        ({"gate": "top_k"}, "smooth gate"),
+        ({"solver": "newton"}, 'solver expects "auto" or "proximal"'),
+        ({"init": np.zeros(5)}, "init expects"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            MoERegressor(2, **({"penalty": Lasso(0.1), "n_init": 1} | given)).fit(X, y)
+    assert not Ridge().sparse and MoERegressor(2, penalty="lasso", n_init=1, random_state=0).fit(X, y).coef_.shape == (
+        2,
+        12,
+    )
