@@ -86,6 +86,16 @@ def test_densities_that_underflow_have_finite_divergence():
     assert found.total_variation == pytest.approx(1, abs=1e-12) and found.hellinger == pytest.approx(1, abs=1e-9)
 
 
+def test_logarithms_with_a_corner_are_followed():
+    """Between two narrow experts far apart the log density turns within 0.01 of a deviation of the other density."""
+    p = tuple(np.array([part]) for part in ([1.0], [0.3], [1.0]))
+    q = tuple(np.array([part]) for part in ([0.4, 0.6], [-10.0, 11.0], [0.3, 0.3]))
+    ends = [-9, -3, -0.1, 0.4, 0.45, 0.495, 0.505, 0.55, 0.6, 3, 9]
+    f = lambda y: np.exp(log_density(p, 0, y)) * (log_density(p, 0, y) - log_density(q, 0, y))  # noqa: E731
+    kl = sum(quad(f, a, b, epsabs=1e-12, epsrel=1e-12, limit=200)[0] for a, b in zip(ends, ends[1:], strict=False))
+    assert integrals(p, q)[2, 0] == pytest.approx(kl, rel=1e-9)
+
+
 def test_experts_that_are_never_chosen_change_nothing():
     rng = np.random.default_rng(2)
     p, q = mixture(rng, 3, 2), mixture(rng, 3, 2)

@@ -1,13 +1,10 @@
 """Voronoi losses against brute force, and what they do not depend on."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
-from moegate import LaplaceGate, MoEClassifier, MoERegressor
 from moegate.voronoi import RULES, Branches, Measure, tree_loss, voronoi_loss
 
 G2 = Measure.of([-8, 0], [25, 0], [-20, 20], [15, -5], [0.09, 0.16], [0.47, 0.53])
@@ -136,6 +133,19 @@ def test_smallest_over_translations_is_that_of_brute_force(form, d, M, K, top):
         assert loss.total <= brute_force(value, starts, rng) * (1 + 1e-5)
 
 
+def test_the_cap_parts_a_cell_into_pieces():
+    """Six atoms about one: with the cap the loss of one cell has several minima."""
+    rng = np.random.default_rng(4699)
+    K = int(rng.integers(3, 13))
+    gate, slope = rng.uniform(0, 3, K), rng.uniform(0, 0.99, K)
+    mass = rng.dirichlet(np.ones(K))
+    true = Measure.of([0], [0], [0], [0], [1], [1])
+    loss = voronoi_loss(Measure.of(np.zeros(K), gate, slope, np.zeros(K), np.ones(K), mass), true, exact=True)
+    t = np.linspace(0, 3, 30_001)[:, None]
+    expected = np.min(np.minimum(np.hypot(gate - t, slope), 1) @ mass)
+    assert loss.total == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_truth_may_be_translated_too():
     rng = np.random.default_rng(3)
     true = random_measure(rng, 2)
@@ -193,10 +203,15 @@ def test_four_atoms_in_a_cell_need_an_exponent():
     with pytest.raises(ValueError, match=r"4 atoms.*exponents=\{4: r\}"):
         voronoi_loss(four, true)
     assert voronoi_loss(four, true, exponents={4: 8}).total > 0
-    both = Measure.of([0, 0], [0, 5], [0, 9], [0, 9], [1, 1], [0.6, 0.4])
-    five = Measure.of([0] * 5, [0] * 4 + [5], [0, 0.1, 0.2, -0.1, 9], [0] * 4 + [9], [1] * 5, [0.15] * 4 + [0.4])
+
+
+def test_an_unknown_exponent_is_not_replaced_by_a_known_one():
+    """The smallest loss has cells of 3 and 1 with r(4) = 6, but with a larger r(4) it could be in a cell of 4."""
+    rng = np.random.default_rng(1)
+    true, fitted = random_measure(rng, 2), random_measure(rng, 4, spread=0.5)
+    assert voronoi_loss(fitted, true, exponents={4: 6}).sizes == (3, 1)
     with pytest.raises(ValueError, match="4 atoms"):
-        voronoi_loss(five, both)
+        voronoi_loss(fitted, true)
 
 
 def test_bad_input():
@@ -276,22 +291,3 @@ def test_trees_match_branches_first():
     assert tree_loss(off, heavy, weights="exp")[0] == pytest.approx(0.75 * 0.1)
     with pytest.raises(ValueError, match="as many branches"):
         tree_loss(Branches(true.root, children[:1]), true)
-
-
-def test_from_fits():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-2, 2, (300, 2))
-    y = np.where(X[:, 0] > 0, 1 + X[:, 0], -1 - X[:, 0]) + 0.3 * rng.standard_normal(300)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fit = MoERegressor(2, gate=LaplaceGate(), n_init=2, random_state=0).fit(X, y)
-    measure = Measure.from_named(fit.model_.unpack(fit.theta_), fit.predict_gate(X).mean(axis=0))
-    assert measure.gate.shape == (2, 2) and measure.variance.ravel() == pytest.approx(fit.sigma_**2)
-    labels = np.digitize(y, [-0.5, 0.5])
-    model = MoEClassifier(2, n_init=2, random_state=0).fit(X, labels)
-    measure = Measure.from_named(model.model_.unpack(model.theta_))
-    assert measure.slope.shape == (2, 4) and measure.variance.shape == (2, 0)
-    centred = model.coef_ - model.coef_[:, -1:]
-    np.testing.assert_allclose(measure.slope, centred[:, :-1].reshape(2, 4))
-    with pytest.raises(ValueError, match="expects both measures with their mass"):
-        voronoi_loss(measure, measure, "multinomial")
