@@ -62,7 +62,8 @@ def report():
         "# Level of the likelihood ratio test of one expert against two\n",
         f"{len(rows)} null data sets of n = {N}, by `python benchmarks/lr_level.py`, which states the design. Share",
         f"rejected; its standard error at 5% is {np.sqrt(0.05 * 0.95 / len(rows)):.3f}.\n",
-        "| level | by bootstrap | by chi-square(5) | quantile of the statistic | of the chi-square |",
+        "| level | by bootstrap | by chi-square with 5 degrees of freedom | quantile of the statistic | "
+        "of the chi-square |",
         "|---|---|---|---|---|",
     ]
     for level in (0.1, 0.05, 0.01):

@@ -8,10 +8,13 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from .inference.parameters import Parameters
+from .estimators.options import check_count
+from .inference.parameters import Parameters, check_reference
 from .parallel import generator, mapped, seeds
+from .resampling import Resampled
 
 KINDS = ("parametric", "rows")
 AMBIGUOUS = 0.8  # share of the best agreement that another order of experts reaches, above which it is in doubt
@@ -35,7 +38,8 @@ def bootstrap(
 
     Experts have no order of their own, so those of each refit are matched with those of the fit: the assignment whose
     responsibilities for the rows of X agree most. Where another order agrees nearly as well the replicate counts as
-    ambiguous. Refits under a penalty are penalised alike.
+    ambiguous. Refits under a penalty are penalised alike. A refit may end at a degenerate expert, as rows drawn twice
+    invite it: it is kept and flagged, and percentile limits suffer less from it than `bse`.
 
     Parameters
     ----------
@@ -67,6 +71,12 @@ def bootstrap(
     Raises
     ------
     ValueError
+        For other rows than those of the fit, or where fewer than two refits succeed; the message says why.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the fit is no maximum, or held by borders of its gate, for which the bootstrap does not hold.
 
     References
     ----------
@@ -87,17 +97,18 @@ def bootstrap(
     check_is_fitted(estimator)
     if kind not in KINDS:
         raise ValueError(f"kind expects one of {list(KINDS)}, got {kind!r}.")
-    if not isinstance(n_boot, (int, np.integer)) or n_boot < 2:
-        raise ValueError(f"n_boot expects an integer >= 2, got {n_boot!r}.")
-    rows = Resampled(estimator, X, y, sample_weight, exposure, kind)
-    refits = mapped(partial(_refit, rows), seeds(random_state, n_boot), n_jobs, "bootstrap" if progress else None)
-    model, K = estimator.model_, estimator.model_.n_experts
+    check_count(n_boot, "n_boot", minimum=2)
+    model = estimator.model_
     labels = tuple(map(str, getattr(estimator, "classes_", ())))
-    parameters = Parameters(model, K - 1 if reference is None else reference % K, labels)
-    done = [refit for refit in refits if refit is not None]
+    parameters = Parameters(model, check_reference(reference, model.n_experts), labels)
+    rows = Resampled(estimator, X, y, sample_weight, exposure, kind)
+    _check_rows(rows)
+    refits = mapped(partial(_refit, rows), seeds(random_state, n_boot), n_jobs, "bootstrap" if progress else None)
+    done = [refit for refit in refits if not isinstance(refit, str)]
+    failures = tuple(refit for refit in refits if isinstance(refit, str))
     if len(done) < 2:
-        raise ValueError(f"Only {len(done)} of {n_boot} refits succeeded: a class may be too rare to be drawn.")
-    thetas, logliks, kinds, ambiguous = (np.array(part) for part in zip(*done, strict=True))
+        raise ValueError(f"Only {len(done)} of {n_boot} refits succeeded. The first that failed: {failures[0]}")
+    thetas, logliks, kinds, degenerate, ambiguous = (np.array(part) for part in zip(*done, strict=True))
     return Bootstrap(
         names=tuple(parameters.names(estimator.theta_)),
         values=parameters.values(estimator.theta_),
@@ -105,74 +116,53 @@ def bootstrap(
         thetas=thetas,
         logliks=logliks,
         certificates=kinds,
+        degenerate=degenerate,
         ambiguous=ambiguous,
-        failed=n_boot - len(done),
+        failures=failures,
     )
 
 
-@dataclass(frozen=True)
-class Resampled:
-    """Data to draw anew, by `kind`.
-
-    Attributes
-    ----------
-    estimator : MoERegressor or MoEClassifier
-    X, y, weight, exposure : array-like
-        Of the fit.
-    kind : str
-    """
-
-    estimator: object
-    X: object
-    y: object
-    weight: object
-    exposure: object
-    kind: str
-
-    def __post_init__(self):
-        weight = self.weight
-        if self.kind == "parametric" and weight is not None and np.any(np.asarray(weight) % 1):
-            raise ValueError(
-                'kind="parametric" expects frequency weights that are whole numbers; use kind="rows", or round them.'
-            )
-
-    def draw(self, rng):
-        """Arguments of `fit`."""
-        n, given = len(self.X), {} if self.exposure is None else {"exposure": self.exposure}
-        weight = np.ones(n) if self.weight is None else np.asarray(self.weight, dtype=float)
-        if self.kind == "rows":
-            counts = rng.multinomial(round(weight.sum()), weight / weight.sum()).astype(float)
-            return {"X": self.X, "y": self.y, "sample_weight": counts, **given}
-        at = np.repeat(np.arange(n), weight.astype(int))
-        X, given = taken(self.X, at), {name: taken(value, at) for name, value in given.items()}
-        seed = int(rng.integers(2**31 - 1))
-        return {"X": X, "y": self.estimator.sample(X, random_state=seed, **given), **given}
-
-
-def taken(table, at):
-    """Rows of an array, list or frame."""
-    from sklearn.utils import _safe_indexing
-
-    return _safe_indexing(table, at)
+def _check_rows(rows):
+    """Refuse other rows than those of the fit, and warn where its bootstrap does not mean what it says."""
+    fit = rows.estimator
+    value = fit.likelihood(rows.X, rows.y, rows.weight, **rows.given).value(fit.theta_)
+    if not abs(value - fit.loglik_) <= 1e-6 * max(1.0, abs(fit.loglik_)):
+        raise ValueError(
+            f"bootstrap expects the rows and weights of the fit (log-likelihood {fit.loglik_:.6g}), got others "
+            f"({value:.6g}); pass what fit was given."
+        )
+    why = {
+        "none": "The fit has not reached a maximum, and neither will its refits; raise max_iter or n_init first.",
+        "border": "The fit lies where the gate jumps or bends; the bootstrap does not hold for where its borders lie.",
+    }.get(fit.certificate_["kind"])
+    if why:
+        warnings.warn(why, ConvergenceWarning, stacklevel=3)
 
 
 def _refit(rows, seed):
-    """theta, log-likelihood, certificate and ambiguity of one replicate; None where it could not be fitted."""
+    """theta, log-likelihood, certificate, degeneracy and ambiguity of one replicate; in words why it failed."""
     fit = rows.estimator
-    again = clone(fit).set_params(init=fit.theta_, warm_start=False)
+    again = clone(fit).set_params(init=fit.theta_, warm_start=False).set_callbacks()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             again.fit(**rows.draw(generator(seed)))
-        except ValueError:  # a class or all variation is gone
-            return None
-        given = {} if rows.exposure is None else {"exposure": rows.exposure}
-        order, doubt = matched(
-            fit.responsibilities(rows.X, rows.y, **given), again.responsibilities(rows.X, rows.y, **given)
-        )
+        except ValueError as error:  # a class or all variation is gone
+            return str(error)
+        if again.theta_.shape != fit.theta_.shape:
+            return f"of the classes {list(fit.classes_)} only {list(again.classes_)} were drawn."
+        order, doubt = _order(rows, again)
     model = fit.model_
     theta = model.permute(again.theta_, model.gate.scores.order(order, model.n_experts))
-    return theta, again.loglik_, again.certificate_["kind"], doubt
+    degenerate = bool(again.init_results_["degenerate"].iloc[0])
+    return theta, again.loglik_, again.certificate_["kind"], degenerate, doubt
+
+
+def _order(rows, again):
+    """The experts of a refit in the order of the fit, and whether that is in doubt."""
+    R, S = (model.responsibilities(rows.X, rows.y, **rows.given) for model in (rows.estimator, again))
+    weight = 1.0 if rows.weight is None else np.asarray(rows.weight, dtype=float)[:, None]
+    return matched(weight * R, S)
 
 
 def matched(R, S):
@@ -205,10 +195,12 @@ class Bootstrap:
     logliks : ndarray of shape (n_boot,)
     certificates : ndarray of str, shape (n_boot,)
         Kinds: at a "limit" some estimates of a refit are at infinity.
+    degenerate : ndarray of bool, shape (n_boot,)
+        Where an expert rests on its scale floor or on too few rows.
     ambiguous : ndarray of bool, shape (n_boot,)
         Where another order of the experts agrees with the fit nearly as well.
-    failed : int
-        Refits that could not be made, and are left out.
+    failures : tuple of str
+        Why refits could not be made, one entry for each; these are not among the n_boot of the other attributes.
     """
 
     names: tuple
@@ -217,11 +209,17 @@ class Bootstrap:
     thetas: np.ndarray
     logliks: np.ndarray
     certificates: np.ndarray
+    degenerate: np.ndarray
     ambiguous: np.ndarray
-    failed: int
+    failures: tuple
 
     def __repr__(self):
         return f"<Bootstrap: {self.report}>"
+
+    @property
+    def failed(self):
+        """Number of refits that could not be made."""
+        return len(self.failures)
 
     @property
     def report(self):
@@ -229,8 +227,8 @@ class Bootstrap:
         kinds, counts = np.unique(self.certificates, return_counts=True)
         ends = ", ".join(f"{count} {kind}" for kind, count in zip(kinds, counts, strict=True))
         return (
-            f"{len(self.thetas)} refits ({ends}), {self.ambiguous.sum()} with an ambiguous order of experts, "
-            f"{self.failed} failed"
+            f"{len(self.thetas)} refits ({ends}), {self.degenerate.sum()} degenerate, {self.ambiguous.sum()} with an "
+            f"ambiguous order of experts, {self.failed} failed"
         )
 
     @cached_property

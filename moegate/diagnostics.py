@@ -56,13 +56,16 @@ def quantile_residuals(estimator, X, y, *, exposure=None, random_state=None):
     lower, upper = (_log_tail(estimator, X, y, exposure, tail) for tail in (False, True))
     if not estimator.model_.experts.discrete:
         return np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper))
-    before = np.exp(_log_tail(estimator, X, np.asarray(y, dtype=float) - 1, exposure, False))
+    before = np.asarray(y, dtype=float) - 1
     u = generator(seeds(random_state, 1)[0]).uniform(size=len(before))
-    at_most, above = np.exp(lower), np.exp(upper)
-    p = before + u * (at_most - before)
-    q = above + (1 - u) * (at_most - before)
-    with np.errstate(divide="ignore"):
-        return np.where(p < q, ndtri_exp(np.log(p)), -ndtri_exp(np.log(q)))
+    lower = _between(_log_tail(estimator, X, before, exposure, False), lower, u)
+    upper = _between(_log_tail(estimator, X, before, exposure, True), upper, u)
+    return np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper))
+
+
+def _between(start, end, u):
+    """log((1 - u) exp(start) + u exp(end))."""
+    return np.logaddexp(np.log1p(-u) + start, np.log(u) + end)
 
 
 def _log_tail(estimator, X, y, exposure, upper):
@@ -232,4 +235,4 @@ def _set(X, table, at, value):
     """The rows of X with one column changed, named as X."""
     table = table.copy()
     table[:, at] = value
-    return type(X)(table, columns=X.columns) if hasattr(X, "columns") else table
+    return type(X)(dict(zip(X.columns, table.T, strict=True))) if hasattr(X, "columns") else table

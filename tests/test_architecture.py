@@ -15,7 +15,7 @@ LAYERS = [  # low to high
     "likelihood",
     "initialization runs fitting",
     "estimators metrics",
-    "inference selection bootstrap ratio diagnostics dendrogram formula datasets",
+    "inference selection resampling bootstrap ratio diagnostics dendrogram formula datasets",
     "plotting",
     "demo",
     "__init__",

@@ -2,11 +2,13 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.stats import chi2
+from sklearn.exceptions import ConvergenceWarning
 
 from moegate import HierarchicalGate, MoEClassifier, MoERegressor, bootstrap, infer, likelihood_ratio_test
 from moegate.bootstrap import matched
@@ -35,12 +37,11 @@ def test_standard_errors_are_near_those_of_the_information(fit, kind):
 
 def test_result_does_not_depend_on_workers_and_leaves_the_estimator_alone(fit):
     model, X, y = fit
-    before = {name: np.copy(value) for name, value in vars(model).items() if isinstance(value, np.ndarray | float)}
+    before = joblib.hash(vars(model))
     one = bootstrap(model, X, y, 4, "rows", random_state=3)
     two = bootstrap(model, X, y, 4, "rows", random_state=3, n_jobs=2)
     np.testing.assert_array_equal(one.thetas, two.thetas)
-    for name, value in before.items():
-        np.testing.assert_array_equal(getattr(model, name), value)
+    assert joblib.hash(vars(model)) == before
     other = bootstrap(model, X, y, 4, "rows", random_state=4)
     assert not np.allclose(one.thetas, other.thetas)
 
@@ -71,10 +72,12 @@ def test_weights_are_repeated_rows(fit):
     result = bootstrap(model, X, y, 100, sample_weight=weight, random_state=0)
     ratio = result.bse / infer(model, X, y, sample_weight=weight).bse
     assert np.all((ratio > 0.75) & (ratio < 1.25))
-    whole, half = (bootstrap(model, X, y, 100, "rows", sample_weight=w * weight, random_state=0) for w in (1, 0.5))
+    halved = MoERegressor(1).fit(X, y, sample_weight=0.5 * weight)
+    whole = bootstrap(model, X, y, 100, "rows", sample_weight=weight, random_state=0)
+    half = bootstrap(halved, X, y, 100, "rows", sample_weight=0.5 * weight, random_state=0)
     assert np.all((half.bse / whole.bse > 1.1) & (half.bse / whole.bse < 1.8))  # half the rows: sqrt 2
     with pytest.raises(ValueError, match="whole numbers"):
-        bootstrap(model, X, y, 5, sample_weight=0.5 * weight)
+        bootstrap(halved, X, y, 5, sample_weight=0.5 * weight)
 
 
 def test_limits(fit):
@@ -111,8 +114,54 @@ def test_rare_classes_are_counted_as_failed():
     assert 0 < result.failed < 30 and len(result.thetas) == 30 - result.failed
 
 
+def test_classes_that_a_density_does_not_give_are_counted_as_failed():
+    X, y = simulated(300)
+    labels = np.where(np.arange(300) < 2, "rare", np.where(y > 0, "high", "low"))
+    result = bootstrap(MoEClassifier(1).fit(X, labels), X, labels, 30, random_state=0)
+    assert 0 < result.failed < 30 and len(result.thetas) == 30 - result.failed
+    assert all("'rare'" in reason and "were drawn" in reason for reason in result.failures)
+
+
+def test_degenerate_refits_are_flagged():
+    """One expert more than the truth, and rows drawn twice: one refit in 40 ends with a spike."""
+    X, y = simulated()
+    model = MoERegressor(3, n_init=5, random_state=0).fit(X, y)
+    result = bootstrap(model, X, y, 40, "rows", random_state=0)
+    sigma = result.replicates[:, [name.endswith("sigma") for name in result.names]].min(axis=1)
+    np.testing.assert_array_equal(result.degenerate, sigma < 1e-3)
+    assert result.degenerate.any() and f"{result.degenerate.sum()} degenerate" in repr(result)
+
+
+def test_ambiguous_order_is_flagged_where_experts_are_equal():
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(-2, 2, (200, 1)), rng.standard_normal(200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MoERegressor(2, gate_features=[], n_init=3, random_state=0).fit(X, y)
+        result = bootstrap(model, X, y, 20, random_state=0)
+    assert result.ambiguous.any() and not result.ambiguous.all()
+
+
+def test_borders_of_a_gate_warn():
+    X, y = simulated()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MoERegressor(3, gate="sparsemax", n_init=2, random_state=0).fit(X, y)
+    assert model.certificate_["kind"] == "border"
+    with pytest.warns(ConvergenceWarning, match="does not hold for where its borders lie"):
+        bootstrap(model, X, y, 2, random_state=0)
+
+
 def test_bootstrap_refusals(fit):
     model, X, y = fit
+    with pytest.raises(ValueError, match="rows and weights of the fit"):
+        bootstrap(model, X, y + 1, 5)
+    with pytest.raises(ValueError, match="sample_weight expects shape"):
+        bootstrap(model, X, y, 5, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="exposure is for Poisson"):
+        bootstrap(model, X, y, 5, exposure=np.ones(len(y)))
+    with pytest.raises(ValueError, match="reference expects an expert"):
+        bootstrap(model, X, y, 5, reference=2)
     with pytest.raises(ValueError, match="kind expects"):
         bootstrap(model, X, y, 5, "pairs")
     with pytest.raises(ValueError, match="n_boot expects"):
@@ -147,8 +196,64 @@ def test_number_of_experts_by_bootstrap(fit):
     assert not hasattr(moe, "theta_")
 
 
+def test_searches_are_reproducible_where_the_estimator_has_no_seed():
+    """Three experts on the data of one: without a seed of the searches these end in different maxima."""
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-2, 2, (200, 1))
+    y = X[:, 0] + rng.standard_normal(200)
+    one, same, other = (
+        likelihood_ratio_test(MoERegressor(n_init=1), X, y, 1, 3, n_boot=3, random_state=seed) for seed in (0, 0, 1)
+    )
+    assert one.statistic == same.statistic
+    np.testing.assert_array_equal(one.simulated, same.simulated)
+    assert not np.allclose(one.simulated, other.simulated)
+
+
+def test_data_that_cannot_be_fitted_count_as_large():
+    X, _ = simulated(300)
+    labels = np.where(np.arange(300) == 0, "rare", "common")
+    moe = MoEClassifier(penalty=None, n_init=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        test = likelihood_ratio_test(moe, X[["a"]], labels, 1, 2, n_boot=6, random_state=0)
+    large = np.sum(test.simulated >= test.statistic)
+    assert 0 < test.failed < 6 and test.pvalue == pytest.approx((1 + test.failed + large) / 7)
+
+
+def test_chi_square_only_where_it_holds():
+    X, y = simulated()
+    moe = MoERegressor(2, n_init=2, random_state=0)
+    test = likelihood_ratio_test(moe, X, y, {"gate": "softmax", "gate_features": []}, {"gate": "softmax"})
+    assert test.method == "chi2" and test.df == 2
+    apart = np.where(X["a"] > 0, 5.0, -5.0) + 0.1 * np.random.default_rng(0).standard_normal(len(y))
+    cases = [
+        ("differ in gate", y, {"gate": "cosine", "gate_features": ["a"]}, {"gate": "laplace"}),
+        ("coefficients at zero", y, {"gate": "laplace", "gate_features": ["a"]}, {"gate": "laplace"}),
+        ("coefficients at zero", y, {"expert_features": ["a"], "gate_features": ["b"]}, {"gate_features": ["a"]}),
+        ("end at 'limit'", apart, {"gate_features": ["a"]}, {}),
+        ("jumps or bends", y, {"gate": "sparsemax", "gate_features": ["a"]}, {"gate": "sparsemax"}),
+    ]
+    for words, response, null, alternative in cases:
+        with pytest.raises(ValueError, match=f'does not hold where.*{words}.*method="bootstrap"'):
+            likelihood_ratio_test(moe, X, response, null, alternative, method="chi2")
+
+
+def test_a_worse_alternative_warns():
+    X, y = simulated()
+    even = np.random.default_rng(0).dirichlet([50, 50, 50], len(y))
+    short = {"n_experts": 3, "max_iter": 1, "solver": "em", "init": even}
+    with pytest.warns(ConvergenceWarning) as caught:
+        likelihood_ratio_test(MoERegressor(random_state=0), X, y, {"n_experts": 2}, short, n_boot=1)
+    words = " ".join(str(warning.message) for warning in caught)
+    assert "has not reached a maximum" in words and "smaller likelihood than the null" in words
+
+
 def test_ratio_refusals(fit):
     _, X, y = fit
+    with pytest.raises(ValueError, match="n_boot expects"):
+        likelihood_ratio_test(MoERegressor(n_init=1), X, y, 1, 2, n_boot=0)
+    with pytest.raises(ValueError, match="null expects a number of experts or a dict"):
+        likelihood_ratio_test(MoERegressor(n_init=1), X, y, 1.0, 2)
     with pytest.raises(ValueError, match="chi2.*does not hold between numbers of experts"):
         likelihood_ratio_test(MoERegressor(n_init=1), X, y, 1, 2, method="chi2")
     with pytest.raises(ValueError, match="smaller model"):

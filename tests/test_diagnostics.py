@@ -57,6 +57,19 @@ def test_residuals_of_counts_are_between_the_two_probabilities(data):
     assert not np.allclose(one, other)
 
 
+def test_residuals_of_far_counts_stay_between_the_probabilities(data):
+    """Where P(Y <= y) is one to rounding, down to what is below the smallest number."""
+    X, _ = data
+    X, y = X.iloc[:60], np.ones(60)
+    model = MoERegressor(1, experts="poisson", expert_features=[]).fit(X, y)
+    mean = model.predict(X)
+    for count in (10, 17, 20, 60, 100):
+        low, high = (-norm.ppf(poisson.sf(count - step, mean)) for step in (1, 0))
+        r = quantile_residuals(model, X, np.full(60, count), random_state=0)
+        assert np.all((low - 1e-6 <= r) & (r <= high + 1e-6)) and r.std() > 0.1 * (high - low).mean()
+    assert np.isfinite(quantile_residuals(model, X, np.full(60, 1000), random_state=0)).all()
+
+
 def test_classes_have_no_residuals(data):
     X, y = data
     with pytest.raises(ValueError, match="expects a regressor.*CalibrationDisplay"):
@@ -104,6 +117,15 @@ def test_effects_of_one_expert_are_those_of_mnlogit(data):
     np.testing.assert_allclose(table["bse"], peer.margeff_se[1], rtol=1e-4)
 
 
+def test_effects_on_polars_frames_are_those_on_pandas(data, fit):
+    polars = pytest.importorskip("polars")
+    X, y = data
+    table = polars.DataFrame({name: X[name].to_numpy() for name in X})
+    same = MoERegressor(2, init=fit.theta_).fit(table, y)
+    effects = [marginal_effects(infer(model, rows, y), rows, "a") for model, rows in ((same, table), (fit, X))]
+    np.testing.assert_allclose(*effects, rtol=1e-5)
+
+
 def test_effect_of_a_change(data, fit):
     X, y = data
     result = infer(fit, X, y)
@@ -125,6 +147,8 @@ def test_calibration_of_numbers_and_classes(data, fit):
     bins = np.minimum((P * 10).astype(int), 9)
     at = bins == bins.min()
     assert given[0] == pytest.approx(P[at].mean()) and seen[0] == pytest.approx((y > 0)[at].mean())
+    with pytest.raises(ValueError, match="labels of the fit.*got 2"):
+        CalibrationDisplay.from_estimator(model, X, np.where(y > 3, 2, y > 0))
     with pytest.raises(ValueError, match="draws on two axes.*got 1"):
         CalibrationDisplay.from_estimator(fit, X, y, ax=plt.subplots()[1])
     plt.close("all")

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from ..likelihood import Likelihood
 from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
-from .parameters import Parameters
+from .parameters import Parameters, check_reference
 from .result import Inference
 
 SEEN = 1e-5  # share of a parameter in a direction that is not identified, above which it is not either
@@ -137,11 +137,7 @@ def _check(estimator, kind, groups, weights, reference):
         raise ValueError(
             f'weights="sampling" expects kind="sandwich" or "cluster", got {kind!r}, which would not hold.'
         )
-    if reference is None:
-        return K - 1
-    if not isinstance(reference, (int, np.integer)) or not -K <= reference < K:
-        raise ValueError(f"reference expects an expert from 0 to {K - 1}, got {reference!r}.")
-    return int(reference) % K
+    return check_reference(reference, K)
 
 
 def _check_rows(estimator, likelihood):

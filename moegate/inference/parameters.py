@@ -75,3 +75,12 @@ class Parameters:
                 yield [f"{stem}{label}.{column}" for column in (*columns, "intercept")], row
         if "sigma" in named:
             yield [stem + "sigma"], named["sigma"][k]
+
+
+def check_reference(reference, n_experts):
+    """The expert against which gate rows are contrasts, counted from zero; None is the last."""
+    if reference is None:
+        return n_experts - 1
+    if not isinstance(reference, (int, np.integer)) or not -n_experts <= reference < n_experts:
+        raise ValueError(f"reference expects an expert from 0 to {n_experts - 1}, got {reference!r}.")
+    return int(reference) % n_experts

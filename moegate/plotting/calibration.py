@@ -16,8 +16,8 @@ class CalibrationDisplay:
     Of a regressor on the left the histogram of the probability integral transforms F(y | x), flat where the
     distributions are right (a hump: too wide; a valley: too narrow), on the right the quantile residuals Phi^-1(F)
     against normal quantiles. Of a classifier, for each class, the frequency with which it occurs against the
-    probability it was given, and how often which probability is given. Grey: 95% pointwise limits under a right model;
-    with the rows of the fit they are somewhat too wide.
+    probability it was given, and how often which probability is given. Shaded: 95% pointwise limits under a right
+    model; with the rows of the fit they are somewhat too wide.
 
     Parameters
     ----------
@@ -77,8 +77,7 @@ class CalibrationDisplay:
         """
         check_is_fitted(estimator)
         if hasattr(estimator, "classes_"):
-            codes = np.searchsorted(estimator.classes_, np.asarray(y))
-            P = estimator.predict_proba(X)
+            codes, P = estimator._check_X_y(X, y, reset=False)[1].astype(int), estimator.predict_proba(X)
             return cls(probabilities=P, codes=codes, classes=list(map(str, estimator.classes_)), bins=bins).plot(ax)
         residuals = quantile_residuals(estimator, X, y, exposure=exposure, random_state=random_state)
         return cls(residuals=residuals, bins=bins).plot(ax)
