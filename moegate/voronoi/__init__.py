@@ -1,6 +1,6 @@
 """Distances between a fitted mixture of experts and the true one: Voronoi losses of parameters, losses of densities."""
 
-from .density import Distances, distances_of_classes, distances_of_normals
+from .density import Distances, distances_of_classes, distances_of_counts, distances_of_normals
 from .loss import VoronoiLoss, voronoi_loss
 from .measure import Measure
 from .rules import EXPONENTS, RULES, Rule
@@ -15,6 +15,7 @@ __all__ = [
     "Rule",
     "VoronoiLoss",
     "distances_of_classes",
+    "distances_of_counts",
     "distances_of_normals",
     "tree_loss",
     "voronoi_loss",

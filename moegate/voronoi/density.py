@@ -1,12 +1,15 @@
-"""Distances between two conditional densities, averaged over rows: quadrature for normal experts, sums for classes."""
+"""Distances of two conditional densities, averaged over rows: quadrature for normals, sums for counts and classes."""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import gammaln
 
-REACH = np.array([-9.0, -6.5, -4.5, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0])  # panel ends, in deviations
-NODES = 8  # of Gauss and Legendre in a panel
-CHUNK = 2_000_000  # numbers in one array of the quadrature
+from .quadrature import NODES, REACH, integrals, integrands
+
+CHUNK = 1_000_000  # numbers in one array
+TAIL = 10.0, 40.0  # counts beyond a mean that are summed over: square roots of the mean, and more
+LEAST = 1e-300  # mean of counts
 
 
 class Distances(NamedTuple):
@@ -33,13 +36,14 @@ def distances_of_normals(p, q, weights=None):
     Parameters
     ----------
     p, q : tuple of ndarray
-        Probabilities, means and standard deviations of the experts, each (n, K).
+        Probabilities, means and standard deviations of the experts, each (n, K); deviations may be (K,).
     weights : ndarray of shape (n,), optional
         Of the rows; equal by default.
 
     Returns
     -------
     Distances
+        To about 1e-9 of each; the total variation of a row by the roots of p - q, the others by quadrature.
 
     Examples
     --------
@@ -50,46 +54,83 @@ def distances_of_normals(p, q, weights=None):
     >>> round(near.kullback_leibler, 6), round(near.hellinger**2, 6)  # 1/2 and 1 - exp(-1/8)
     (0.5, 0.117503)
     """
-    p, q = (tuple(np.asarray(part, dtype=float) for part in each) for each in (p, q))
-    n, K = p[0].shape[0], p[0].shape[1] + q[0].shape[1]
-    size = max(1, CHUNK // (K * K * len(REACH) * NODES))
-    parts = [_integrals(*([part[at : at + size] for part in each] for each in (p, q))) for at in range(0, n, size)]
+    p, q = _parts(p), _parts(q)
+    K = p[0].shape[1] + q[0].shape[1]
+    size = max(1, CHUNK // (K * K * len(REACH) * len(NODES)))
+    cuts = range(size, len(p[0]), size)
+    chunks = zip(*(zip(*(np.split(part, cuts) for part in each), strict=True) for each in (p, q)), strict=True)
+    return _averaged(np.concatenate([integrals(*chunk) for chunk in chunks], axis=1), weights)
+
+
+def distances_of_counts(p, q, weights=None):
+    """Distances between two mixtures of Poisson distributions at each row.
+
+    Parameters
+    ----------
+    p, q : tuple of ndarray
+        Probabilities and means of the experts, each (n, K).
+    weights : ndarray of shape (n,), optional
+        Of the rows; equal by default.
+
+    Returns
+    -------
+    Distances
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from moegate.voronoi import distances_of_counts
+    >>> one = np.ones((1, 1))
+    >>> round(distances_of_counts((one, 2 * one), (one, 3 * one)).kullback_leibler, 6)  # 2 log(2/3) - 2 + 3
+    0.18907
+    """
+    p, q = _parts(p), _parts(q)
+    low, high = _window(np.concatenate([p[1], q[1]], axis=1))
+    long = np.cumsum((high - low + 1) * (p[0].shape[1] + q[0].shape[1]))
+    groups = np.split(np.arange(len(low)), np.flatnonzero(np.diff(long // CHUNK)) + 1)
+    parts = [_sums(*([part[g] for part in each] for each in (p, q)), low[g], high[g]) for g in groups]
     return _averaged(np.concatenate(parts, axis=1), weights)
 
 
 def distances_of_classes(P, Q, weights=None):
     """Distances between two tables of class probabilities (n, M)."""
     P, Q = np.asarray(P, dtype=float), np.asarray(Q, dtype=float)
-    return _averaged(_integrands(P, Q).sum(axis=-1), weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(P > 0, P * (np.log(P) - np.log(Q)) - P + Q, Q)  # the last two sum to zero
+    parts = np.stack([np.abs(P - Q) / 2, (np.sqrt(P) - np.sqrt(Q)) ** 2 / 2, ratio])
+    return _averaged(parts.sum(axis=-1), weights)
 
 
-def _averaged(integrals, weights):
-    tv, hellinger, kl = np.average(integrals, axis=1, weights=weights)
+def _parts(mixture):
+    """The arrays of a mixture, each (n, K)."""
+    pi, *others = (np.asarray(part, dtype=float) for part in mixture)
+    return [pi, *(np.broadcast_to(part, pi.shape) for part in others)]
+
+
+def _averaged(values, weights):
+    tv, hellinger, kl = np.average(values, axis=1, weights=weights)
     return Distances(float(tv), float(np.sqrt(hellinger)), float(kl))
 
 
-def _integrands(p, q):
-    """Of total variation, squared Hellinger distance and divergence, (3, ...)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(p > 0, p * (np.log(p) - np.log(q)) - p + q, q)  # the last two integrate to zero
-    return np.stack([np.abs(p - q) / 2, (np.sqrt(p) - np.sqrt(q)) ** 2 / 2, ratio])
+def _window(mean):
+    """First and last count of each row that can matter."""
+    away = TAIL[0] * np.sqrt(mean) + TAIL[1]
+    return np.floor(np.maximum(mean - away, 0.0)).min(axis=1), np.ceil(mean + away).max(axis=1)
 
 
-def _integrals(p, q):
-    """The three integrals at each row, (3, n)."""
-    ends = [mean[..., None] + sigma[..., None] * REACH for _, mean, sigma in (p, q)]
-    ends = np.sort(np.concatenate([end.reshape(len(end), -1) for end in ends], axis=1), axis=1)
-    node, weight = np.polynomial.legendre.leggauss(NODES)
-    half = np.diff(ends, axis=1)[..., None] / 2
-    y = ends[:, :-1, None] + half * (1 + node)
-    values = _integrands(*(_density(each, y.reshape(len(y), -1)) for each in (p, q)))
-    return np.sum(values * (half * weight).reshape(len(y), -1), axis=-1)
+def _sums(p, q, low, high):
+    """The three distances of each row, (3, n), all its counts in one flat array."""
+    long = (high - low + 1).astype(int)
+    row = np.repeat(np.arange(len(low)), long)
+    y = np.arange(len(row)) - np.repeat(np.cumsum(long) - long, long) + low[row]
+    logs = [_log_counts(*(part[row] for part in each), y[:, None]) for each in (p, q)]
+    values = [np.abs(np.exp(logs[0]) - np.exp(logs[1])) / 2, *integrands(*logs)]
+    return np.stack([np.bincount(row, each, len(low)) for each in values])
 
 
-def _density(mixture, y):
-    """Density of each row's mixture at its points y (n, m)."""
-    out = np.zeros(y.shape)
-    for pi, mean, sigma in zip(*(part.T for part in mixture), strict=True):
-        z = (y - mean[:, None]) / sigma[:, None]
-        out += (pi / sigma / np.sqrt(2 * np.pi))[:, None] * np.exp(-0.5 * z * z)
-    return out
+def _log_counts(pi, mean, y):
+    """Log-probabilities of mixtures of Poisson distributions."""
+    mean = np.maximum(mean, LEAST)
+    with np.errstate(divide="ignore"):
+        terms = np.log(pi) + y * np.log(mean) - mean - gammaln(y + 1)
+    return np.logaddexp.reduce(terms, axis=1)

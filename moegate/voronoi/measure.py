@@ -71,6 +71,12 @@ class Measure:
     def __len__(self):
         return len(self.bias)
 
+    @property
+    def shares(self):
+        """Weights exp(b_k) with the sum one, (K,)."""
+        out = np.exp(self.bias - self.bias.max())
+        return out / out.sum()
+
     def take(self, order):
         """The atoms in another order, or some of them."""
         parts = {name: getattr(self, name)[order] for name in ("bias", *GROUPS)}

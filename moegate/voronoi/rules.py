@@ -16,11 +16,15 @@ class Rule(NamedTuple):
         Whether a common translation of the gate's slopes cannot be seen.
     bias : bool
         Whether the gate's intercept counts among its slopes instead of in the weights.
+    swaps : bool
+        Whether, of two experts, the slopes (w_1, w_2) and (-w_2, -w_1) make the same gate: so with sigmoid and tanh
+        activations and the intercepts outside them, not with others.
     """
 
     cells: tuple
     translates: bool
     bias: bool = False
+    swaps: bool = False
 
     def powers(self, r):
         """Pairs of groups and power for the exponent r of a cell."""
@@ -36,6 +40,6 @@ RULES = {
         False,
     ),
     "multinomial": Rule(((ALL, "2"),), True),
-    "activation": Rule(((ALL, "2"),), False),
+    "activation": Rule(((ALL, "2"),), False, swaps=True),
     "sigmoid": Rule(((ALL, "2"),), False, True),
 }

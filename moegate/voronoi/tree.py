@@ -26,6 +26,8 @@ class Branches(NamedTuple):
 def tree_loss(fitted, true, root="softmax", children="softmax", **given):
     """The smallest sum, over the ways to match branches, of the root's loss and those of the branches' children.
 
+    Children count with their mass in the whole tree, or, under weights="exp", with exp(b) of the branch and the child.
+
     Parameters
     ----------
     fitted, true : Branches
@@ -40,7 +42,7 @@ def tree_loss(fitted, true, root="softmax", children="softmax", **given):
     total : float
     root_loss : VoronoiLoss
     child_losses : list of VoronoiLoss
-        In the order of the true branches.
+        In the order of the true branches, under weights="exp" before they are multiplied by the branch's.
 
     Raises
     ------
@@ -61,7 +63,8 @@ def _matched(fitted, true, order, root, children, given):
     top = _root_loss(fitted.root.take(list(order)), true.root, root, given)
     pairs = zip(order, true.children, strict=True)
     below = [voronoi_loss(fitted.children[b], child, children, **given) for b, child in pairs]
-    return top.total + float(np.sum([loss.total for loss in below])), top, below
+    share = true.root.shares if given.get("weights") == "exp" else np.ones(len(below))
+    return top.total + float(share @ [loss.total for loss in below]), top, below
 
 
 def _root_loss(fitted, true, rule, given):
