@@ -228,7 +228,7 @@ def test_refusals(data):
         ({"penalty": ElasticNet(l1_ratio=0)}, "l1_ratio expects"),
         ({"penalty": Lasso}, r"Lasso\(alpha\)"),
         ({"gate": LaplaceGate()}, "linear in its parameters"),
-        ({"gate": "top_k"}, "smooth gate"),
+        ({"gate": "sparsemax"}, "smooth gate"),
         ({"solver": "newton"}, 'solver expects "auto" or "proximal"'),
         ({"init": np.zeros(5)}, "init expects"),
     ]:

@@ -131,7 +131,7 @@ class Lasso(BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((100, 20))
     >>> y = 2 * X[:, 0] + rng.standard_normal(100)
-    >>> np.flatnonzero(MoERegressor(1, penalty=Lasso(0.2)).fit(X, y).coef_[0])
+    >>> np.flatnonzero(MoERegressor(1, penalty=Lasso(0.3)).fit(X, y).coef_[0])
     array([0])
     """
 
