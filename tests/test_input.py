@@ -198,7 +198,7 @@ def test_objects_of_the_wrong_kind_are_named(name, value):
 
 
 def test_penalties_are_named():
-    refuses(r"penalty expects None, one of \['ridge'\] or Ridge\(alpha\), got 'l1'", penalty="l1")
+    refuses(r"penalty expects None, one of \[.*'lasso', 'ridge'\], or an object .* got 'l1'", penalty="l1")
     refuses(r"Ridge alpha expects a finite number >= 0, got -1", penalty=Ridge(-1))
     refuses(r"Ridge gate_alpha expects a finite number >= 0, got 'a'", penalty=Ridge(gate_alpha="a"))
 
