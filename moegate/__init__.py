@@ -2,7 +2,7 @@
 
 from .bootstrap import bootstrap
 from .dendrogram import dendrogram
-from .estimators import MoEClassifier, MoERegressor
+from .estimators import MoEClassifier, MoERegressor, lasso_path
 from .formula import from_formula
 from .gates import (
     ActivationGate,
@@ -49,6 +49,7 @@ __all__ = [
     "dendrogram",
     "from_formula",
     "infer",
+    "lasso_path",
     "likelihood_ratio_test",
     "select_n_experts",
 ]

@@ -10,7 +10,7 @@ from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import Lasso as SklearnLasso
 from sklearn.linear_model import LogisticRegression
 
-from moegate import ElasticNet, GroupLasso, LaplaceGate, Lasso, MoEClassifier, MoERegressor, Ridge, infer
+from moegate import ElasticNet, GroupLasso, LaplaceGate, Lasso, MoEClassifier, MoERegressor, Ridge, infer, lasso_path
 from moegate.blocks import Rows, Units
 from moegate.experts import Gaussian
 from moegate.experts.multinomial import Multinomial
@@ -238,3 +238,26 @@ def test_refusals(data):
         2,
         12,
     )
+
+
+@pytest.mark.parametrize("penalty", [Lasso(), GroupLasso(), Lasso(gate_alpha=0.005)], ids=repr)
+def test_path(data, penalty):
+    X, _, y = data
+    path = lasso_path(MoERegressor(2, penalty=penalty, n_init=2, random_state=0), X, y, n_alphas=5)
+    assert not path.coef[0].any() and not path.gate_coef[0].any() and path.coef[1].any() | path.gate_coef[1].any()
+    assert np.all(path.kkt < 1e-6) and set(path.certificates) <= {"interior", "limit"}
+    assert np.all(np.diff(path.objective) > -1e-9) and path.n_nonzero[0] == 5
+    alone = MoERegressor(2, penalty=penalty.at(path.alphas[3]), n_init=3, random_state=0).fit(X, y)
+    assert path.objective[3] >= alone.objective_ - 1e-6
+    assert path.bic[3] == pytest.approx(alone.bic(X, y), abs=1e-3)
+    np.testing.assert_allclose(path.coef[3], alone.coef_, atol=1e-5)
+
+
+def test_path_of_classes_and_refusal(data):
+    X, y, _ = data
+    path = lasso_path(MoEClassifier(1, penalty=Lasso()), X, np.digitize(y, [-1, 1]), n_alphas=4)
+    assert path.coef.shape == (4, 1, 3, 12) and not path.coef[0].any() and np.all(path.kkt < 1e-6)
+    given = lasso_path(MoERegressor(1, penalty=Lasso()), X, y, alphas=[0.01, 0.1])
+    assert given.alphas.tolist() == [0.1, 0.01]
+    with pytest.raises(ValueError, match="lasso_path expects penalty"):
+        lasso_path(MoERegressor(1), X, y)
