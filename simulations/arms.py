@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from moegate import HierarchicalGate, MoEClassifier, MoERegressor
-from moegate.voronoi import Measure, distances_of_classes, distances_of_normals, tree_loss, voronoi_loss
+from moegate.voronoi import RULES, Measure, distances_of_classes, distances_of_normals, tree_loss, voronoi_loss
 
 from .starts import near, near_tree
 from .trees import TREES, branches_of
@@ -16,9 +16,15 @@ from .truths import TRUTHS
 
 MEASURED = (  # columns of every row, beside the task's own and the seconds
     "loglik loglik_truth certificate decrement min_eigenvalue iterations cells "
-    "loss loss_paper weights gate slope intercept variance hellinger total_variation"
+    "loss loss_uncapped weights gate slope intercept variance hellinger total_variation"
 ).split()
 UNKNOWN = dict.fromkeys(range(4, 9), 8)  # exponents r(m) beyond those known: at least 7
+HALF = dict.fromkeys("loss hellinger total_variation weights gate slope intercept variance".split(), -0.5)
+TREE_RULES = {  # the root's and the children's: without Laplace at both levels gate and experts interact
+    "SS": (RULES["softmax"], RULES["softmax"]),
+    "SL": (RULES["softmax"], RULES["softmax"]._replace(translates=False)),
+    "LL": (RULES["laplace"], RULES["laplace"]),
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,10 @@ class Arm:
         Children of each branch, of a tree.
     top : int, optional
         Cells that count, of a top-K gate.
+    claims : dict
+        The theory's exponent of n, by column.
+    upper : bool
+        Whether the theorem bounds them from above only.
     """
 
     name: str
@@ -62,6 +72,8 @@ class Arm:
     extras: tuple = ()
     sizes: tuple = ()
     top: int = None
+    claims: dict = field(default_factory=dict)
+    upper: bool = False
 
     @property
     def model(self):
@@ -107,15 +119,15 @@ class Arm:
     # measuring ------------------------------------------------------------------------------------------------------
 
     def losses(self, fit, truth):
-        """Voronoi losses: by average gate mass, capped; and in the papers' form."""
+        """Voronoi losses: by average gate mass, capped; and in the papers' form, by exp(b) and without a cap."""
         if self.sizes:
-            return tree_losses(fit, truth, self.sizes)
+            return tree_losses(fit, truth, self.sizes, TREE_RULES[self.truth])
         fitted, true = measure(fit, truth), true_measure(truth)
         given = {"rule": self.rule, "exponents": UNKNOWN, "top": self.top}
         loss = voronoi_loss(fitted, true, **given)
-        paper = voronoi_loss(fitted, true, weights="exp", **given)
+        paper = np.nan if self.rule == "sigmoid" else voronoi_loss(fitted, true, weights="exp", cap=None, **given).total
         cells = "-".join(map(str, loss.sizes))
-        return {"loss": loss.total, "loss_paper": paper.total, "weights": loss.weights, "cells": cells, **loss.groups}
+        return {"loss": loss.total, "loss_uncapped": paper, "weights": loss.weights, "cells": cells, **loss.groups}
 
 
 def measure(fit, truth):
@@ -133,15 +145,14 @@ def true_measure(truth):
     return Measure.of(*gate, truth.A, truth.intercepts, np.array(truth.sigma) ** 2, mass)
 
 
-def tree_losses(fit, truth, sizes):
+def tree_losses(fit, truth, sizes, rules):
     """The losses of a tree, its groups those of the children; `gate` counts the root too."""
-    rules = [{"softmax": "softmax", "laplace": "laplace"}[gate.kind] for gate in (truth.root, truth.gate)]
     total, root, children = tree_loss(branches_of(fit, truth, sizes), truth.measure, *rules, exponents=UNKNOWN)
     groups = {name: sum(child.groups[name] for child in children) for name in children[0].groups}
     groups["gate"] += root.groups["gate"]
     cells = "|".join("-".join(map(str, child.sizes)) for child in children)
     weights = root.weights + sum(child.weights for child in children)
-    return {"loss": total, "loss_paper": np.nan, "weights": weights, "cells": cells, **groups}
+    return {"loss": total, "loss_uncapped": np.nan, "weights": weights, "cells": cells, **groups}
 
 
 def distances(fit, truth):

@@ -9,7 +9,7 @@ from .rates import above_truth, certified, slope, verdict
 from .table import RESULTS, Table
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")  # Okabe and Ito, without black
-HEADER = ["experiment", "arm", "column", "theory", "slope", "95% interval", "verdict", "certified", ">= truth", "rows"]
+HEADER = "experiment,arm,column,theory,slope,95% interval,verdict,certified,>= truth,rows,minutes".split(",")
 INTRO = """# Simulations
 
 Does the maximum likelihood fit of a mixture of experts converge as the theorems say? Data from a known truth, fits that
@@ -31,23 +31,24 @@ average gate mass and capped (`moegate.voronoi`). Seconds are of one core.
 
 
 def groups(experiment, rows):
-    """Rows by arm."""
-    return {arm.name: [row for row in rows if row["arm"] == arm.name] for arm in experiment.arms}
+    """Pairs of an arm and its rows, of the arms that have any."""
+    pairs = [(arm, [row for row in rows if row["arm"] == arm.name]) for arm in experiment.arms]
+    return [(arm, part) for arm, part in pairs if part]
 
 
 def lines(experiment, rows):
     """Lines of the table, one for each arm and column."""
-    for name, part in groups(experiment, rows).items():
-        if not part:
-            continue
+    for arm, part in groups(experiment, rows):
+        shares = f"{certified(part):.3f}", f"{above_truth(part):.3f}"
+        minutes = sum(float(row["seconds"]) for row in part) / 60
         for column in experiment.slopes:
             found = slope(part, column, experiment.span)
-            expected = experiment.expected.get(column)
-            wanted = "" if expected is None else f"{'<= ' if experiment.one_sided else ''}{expected:g}"
+            expected = arm.claims.get(column)
+            wanted = "" if expected is None else f"{'<= ' if arm.upper else ''}{expected:g}"
             interval = f"[{found.lower:.3f}, {found.upper:.3f}]"
-            said = verdict(found, expected, experiment.one_sided)
-            shares = f"{certified(part):.3f}", f"{above_truth(part):.3f}"
-            yield [experiment.name, name, column, wanted, f"{found.slope:.3f}", interval, said, *shares, str(len(part))]
+            said = verdict(found, expected, arm.upper)
+            row = [experiment.name, arm.name, column, wanted, f"{found.slope:.3f}", interval, said, *shares]
+            yield [*row, str(len(part)), f"{minutes:.1f}"]
 
 
 def figure(experiment, rows, path):
@@ -60,9 +61,8 @@ def figure(experiment, rows, path):
     columns = experiment.slopes[:4]
     fig, axes = plt.subplots(1, len(columns), figsize=(3.6 * len(columns), 3.4), layout="constrained", squeeze=False)
     for ax, column in zip(axes[0], columns, strict=True):
-        for color, (name, part) in zip(COLORS, groups(experiment, rows).items(), strict=False):
-            if part:
-                curve(ax, slope(part, column, experiment.span), color, name, experiment.expected.get(column))
+        for color, (arm, part) in zip(COLORS, groups(experiment, rows), strict=False):
+            curve(ax, slope(part, column, experiment.span), color, arm.name, arm.claims.get(column))
         ax.axvspan(*experiment.span, color="#EEEEEE", zorder=0)
         ax.set(xscale="log", yscale="log", xlabel="n", title=column)
         ax.spines[["top", "right"]].set_visible(False)

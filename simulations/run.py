@@ -1,6 +1,7 @@
 """Runs the missing replicates of an experiment, in parallel and in any order; the table does not depend on it."""
 
 import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -71,7 +72,7 @@ def run(experiment, table=None, workers=2, backend="loky", show=print):
     table : Table, optional
     workers : int
     backend : {"loky", "dask"}
-        "dask" uses the client that is active.
+        "dask" uses the client that is active, or else starts one on this machine.
     show : callable
         Gets a line on how far it is.
 
@@ -82,13 +83,32 @@ def run(experiment, table=None, workers=2, backend="loky", show=print):
     table = Table(experiment) if table is None else table
     work = tasks(experiment, table.begin())
     total, done, began = sum(task.cost for task in work), 0, time.monotonic()
-    with parallel_config(backend, n_jobs=workers):
+    with _backend(backend, workers):
         results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(_finished)(task) for task in work)
         for task, rows in results:
             table.append(rows)
             done += task.cost
             show(_line(experiment.name, done / total, time.monotonic() - began))
     return table
+
+
+@contextmanager
+def _backend(name, workers):
+    """Joblib's processes, or dask's."""
+    if name != "dask":
+        with parallel_config(name, n_jobs=workers):
+            yield
+        return
+    from distributed import LocalCluster, get_client
+
+    try:
+        get_client()
+        cluster = nullcontext()
+    except ValueError:
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    with cluster as own, own.get_client() if own is not None else nullcontext():
+        with parallel_config("dask"):
+            yield
 
 
 def _finished(task):

@@ -41,11 +41,12 @@ class Table:
         return self.folder / f"{self.experiment.name}.csv.gz"
 
     def read(self):
-        """Complete rows as dicts of text, in the order of their keys."""
+        """Complete rows as dicts of text, one for each key, in their order; a column that a file lacks is nan."""
         text = self.path.read_text() if self.path.exists() else self._unpacked()
         whole = text[: text.rfind("\n") + 1]
         rows = [row for row in csv.DictReader(io.StringIO(whole)) if None not in row and None not in row.values()]
-        return sorted(rows, key=self._order)
+        by_key = {self._order(row): {name: row.get(name, "nan") for name in self.columns} for row in rows}
+        return [by_key[key] for key in sorted(by_key)]
 
     def _unpacked(self):
         return gzip.decompress(self.packed.read_bytes()).decode() if self.packed.exists() else ""
