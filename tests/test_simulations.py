@@ -16,7 +16,7 @@ from simulations.designs import BY_NAME, EXPERIMENTS
 from simulations.rates import Slope, slope, verdict
 from simulations.report import report
 from simulations.run import quickened, run
-from simulations.starts import near, shares
+from simulations.starts import near, near_tree, shares
 from simulations.table import Table
 from simulations.trees import TREES
 from simulations.truths import TRUTHS
@@ -92,7 +92,41 @@ def test_packing_keeps_the_rows_and_their_bytes(tmp_path):
     assert table.packed.read_bytes() == first
 
 
-@pytest.mark.parametrize("name", sorted({arm.name for e in EXPERIMENTS for arm in e.arms}))
+def test_two_writers_leave_one_row_for_each_key(tmp_path):
+    experiment = small("softmax-exact", (200,), 2)
+    table = run(experiment, Table(experiment, tmp_path), 1, show=quiet)
+    rows = table.read()
+    table.append(rows)
+    assert table.read() == rows and len(rows) == 2
+
+
+def test_dask_gives_the_same_table(tmp_path):
+    experiment = small("softmax-exact", (200,), 2)
+    loky = run(experiment, Table(experiment, tmp_path / "loky"), 1, show=quiet)
+    dask = run(experiment, Table(experiment, tmp_path / "dask"), 1, "dask", show=quiet)
+    assert without_seconds(dask) == without_seconds(loky)
+
+
+def test_fits_kept_near_the_truth_select_both_copies():
+    """Two of three atoms cannot stand for the true density where both copies are selected; three of four can."""
+    small, large = BY_NAME["topk-over"].arms[2:]
+    rows = [arm.run(4000, np.random.SeedSequence(1)) for arm in (small, large)]
+    assert [row["certificate"] for row in rows] == ["box", "box"]
+    assert rows[0]["loglik"] < rows[0]["loglik_truth"] and rows[0]["hellinger"] > 0.04
+    assert rows[1]["loglik"] > rows[1]["loglik_truth"] and rows[1]["hellinger"] < 0.04
+    assert {row["cells"] for row in rows} == {"2-1-1"}
+
+
+@pytest.mark.parametrize("name", ["SS", "SL", "LL"])
+def test_trees_are_what_the_library_calls_the_same(name):
+    tree, arm = TREES[name], next(arm for arm in BY_NAME["hierarchical"].arms if arm.name == f"{name} exact")
+    X, y = tree.draw(300, np.random.default_rng(0))
+    theta = near_tree(tree, tree.sizes, 1e60, np.random.default_rng(0))[0]
+    fit = arm.fitted(X, y, np.random.default_rng(0))
+    assert fit.likelihood(X, y).value(theta) == pytest.approx(tree.loglik(X, y), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted({arm.name for e in EXPERIMENTS for arm in e.arms} - {"top-2 of 4, kept"}))
 def test_every_arm_runs_and_climbs_above_the_truth(name):
     arm = next(arm for e in EXPERIMENTS for arm in e.arms if arm.name == name)
     row = arm.run(400, np.random.SeedSequence(3))
