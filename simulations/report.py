@@ -123,8 +123,8 @@ def cost(folder):
     ours, parts = sum(hours), " + ".join(f"{hour:.1f}" for hour in hours)
     return (
         f"\nScaled to 40 replicates at 200 sizes, certified fits of G2 with K = 2, 3, 4 would take {parts} = "
-        f"{ours:.1f} hours of one core, mean seconds of a fit times 8000. The published engines took (877 + 3554 + 5609) s on 8 "
-        "processes, 22.3 hours, without converging.\n"
+        f"{ours:.1f} hours of one core, mean seconds of a fit times 8000. The published engines took "
+        "(877 + 3554 + 5609) s on 8 processes, 22.3 hours, without converging.\n"
     )
 
 
