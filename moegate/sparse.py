@@ -14,7 +14,8 @@ from .penalties import Ridge
 from .runs import Run, pooled
 
 SCREENED = 20  # columns on which starts compete
-GROWN = 60  # columns that enter at once, at most
+GROWN = 20  # columns that enter at once, at most
+LOOSE, BRIEF = 1e-4, 100  # tolerance and iterations of climbs while columns still enter
 EMPTY = 0.5  # rows below which an expert has none: the gate sends it to minus infinity
 KEPT = 1e-9  # relative excess of a gradient over its bound, below which a column stays out
 START_RIDGE = 1e-2  # strength of the ridge under which starts compete
@@ -153,20 +154,34 @@ class SparseFit:
         solution : Solution
             With the slack and the number of parameters that are not zero in the certificate.
         """
-        history = []
+        history, stage = [], replace(solver, tol=max(solver.tol, LOOSE), max_iter=min(solver.max_iter, BRIEF))
         while True:
-            solution = solver.solve(problem, problem.penalty.coordinates(theta))
+            solution = stage.solve(problem, problem.penalty.coordinates(theta))
             history += list(solution.history)
             theta = problem.penalty.theta(solution.theta)
             over, slack = self.outside(problem, theta)
             entering = self._entering(problem, over)
-            if not any(entering):
+            if any(entering):
+                inside = zip(self.support(problem, theta), entering, strict=True)
+                wider = self.problem(*(tuple(sorted({*old, *new})) for old, new in inside))
+                theta, problem = self.moved(problem, theta, wider), wider
+            elif stage is solver:
                 more = {"slack": slack, "n_nonzero": self.nonzero(problem, solution.theta)}
                 history = np.maximum.accumulate(history)
                 return problem, replace(solution, history=history, certificate=solution.certificate | more)
-            inside = zip((problem.gate, problem.experts), entering, strict=True)
-            wider = self.problem(*(tuple(sorted({*old, *new})) for old, new in inside))
-            theta, problem = self.moved(problem, theta, wider), wider
+            else:
+                stage = solver
+
+    @staticmethod
+    def support(problem, theta):
+        """The columns with a coefficient that is not zero, of gate and of experts."""
+        gate, experts = problem.likelihood.model.split(theta)
+        experts = experts.reshape(-1, experts.shape[1] // problem.likelihood.model.experts.n_channels)
+        parts = (gate, problem.gate), (experts, problem.experts)
+        return [
+            tuple(c for c, on in zip(columns, np.any(rows[:, : len(columns)] != 0, axis=0), strict=True) if on)
+            for rows, columns in parts
+        ]
 
     def _entering(self, problem, over):
         """Columns that are out and whose gradients exceed their bounds, at most so many, of gate and of experts."""
@@ -207,7 +222,8 @@ class SparseFit:
                 out.append((problem, pooled(tame)))
             else:
                 runs = search(tame, automatic_solver(tame, 100, 1e-6), init, n, entropy, n_jobs)
-                out += [(problem, run.theta) for run in runs[:n] if run.stage == runs[0].stage]
+                runs = [run for run in runs[:n] if run.stage == runs[0].stage]
+                out += [(problem, run.theta) for i, run in enumerate(runs) if not _among(run, runs[:i])]
         return out
 
     def ends(self, starts, solver, n_jobs=None):
@@ -224,6 +240,11 @@ class SparseFit:
             certificate = certificate | {"kind": "limit", "gate_diverged": True}
         run = replace(run, converged=certificate["kind"] != "none", certificate=certificate)
         return problem, replace(run, degenerate=_degenerate(problem, theta))
+
+
+def _among(run, others):
+    """Whether another run has ended at the same height."""
+    return any(abs(run.loglik - other.loglik) < 1e-6 * (1 + abs(run.loglik)) for other in others)
 
 
 def _degenerate(problem, theta):

@@ -57,11 +57,5 @@ def started(estimator, fit, data):
 
 def selected(fit, problem, run):
     """The problem of the columns with a coefficient that is not zero, and the run in it."""
-    gate, experts = problem.likelihood.model.split(run.theta)
-    experts = experts.reshape(-1, experts.shape[1] // problem.likelihood.model.experts.n_channels)
-    inside = (
-        tuple(c for c, on in zip(columns, np.any(rows[:, : len(columns)] != 0, axis=0), strict=True) if on)
-        for rows, columns in ((gate, problem.gate), (experts, problem.experts))
-    )
-    smaller = fit.problem(*inside)
+    smaller = fit.problem(*fit.support(problem, run.theta))
     return smaller, type(run)(**vars(run) | {"theta": fit.moved(problem, run.theta, smaller)})

@@ -52,7 +52,7 @@ class LassoPath:
         return -2 * self.loglik + np.log(self.nobs) * self.n_nonzero
 
 
-def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=0.02, sample_weight=None):
+def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_weight=None):
     """Fit along a path of strengths.
 
     Parameters
@@ -65,7 +65,8 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=0.02, sample_we
         Strengths; by default `n_alphas`, equally spaced on the logarithm, from the smallest one with all slopes zero to
         `eps` times that.
     n_alphas : int, default=30
-    eps : float, default=0.02
+    eps : float, optional
+        By default 0.02, and 0.1 with fewer than ten rows for each column: further down the fits are as large as the data.
     sample_weight : array-like of shape (n,), optional
 
     Returns
@@ -104,11 +105,13 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=0.02, sample_we
         solver = options.check_proximal(estimator.solver, whole.likelihood, estimator.max_iter)
         entropy = check_random_state(estimator.random_state).randint(2**31 - 1)
         pool = whole.starts("auto", max(1, min(estimator.n_init, POOL)), entropy, estimator.n_jobs)
+        eps = eps or (0.1 if data.rows.n_rows < 10 * data.rows.n_columns else 0.02)
         alphas = knots(whole, pool, solver, n_alphas, eps) if alphas is None else np.sort(np.asarray(alphas))[::-1]
         rows, last = [], []
         for alpha in alphas:
             ends = ends_at(whole, alpha, [*last, *pool], solver, estimator.n_jobs)
             last = [(ends[0][0], ends[0][1].theta)]
+            pool = pool[:-1] or pool  # the start without columns: from the first knot on it is the last end
             fit = SparseFit(whole.likelihood, penalty.at(float(alpha)))
             rows.append(_row(estimator, data, *selected(fit, *ends[0])))
     coef, gate_coef, *numbers, kinds = zip(*rows, strict=True)

@@ -47,11 +47,14 @@ class Sparse:
 
     def pull2(self, A):
         """The same for a matrix of second derivatives: C'AC with theta = C u."""
-        C, at = np.zeros((len(self.plus), len(self.weights))), np.arange(len(self.plus))
-        C[at, self.plus] = 1.0
-        less = self.minus >= 0
-        C[at[less], self.minus[less]] -= 1.0
-        return C.T @ A @ C
+        return self._pulled(self._pulled(A).T)
+
+    def _pulled(self, A):
+        """C'A."""
+        out, less = np.zeros((len(self.weights), A.shape[1])), self.minus >= 0
+        out[self.plus] = A
+        np.subtract.at(out, self.minus[less], A[less])
+        return out
 
     def coordinates(self, theta):
         """Coordinates of parameters, in the gauge in which the penalty is smallest."""
