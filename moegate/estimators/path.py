@@ -66,7 +66,7 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
         `eps` times that.
     n_alphas : int, default=30
     eps : float, optional
-        By default 0.02, and 0.1 with fewer than ten rows for each column: further down the fits are as large as the data.
+        By default 0.02, and 0.1 with fewer than ten rows for each column: further down fits are as large as the data.
     sample_weight : array-like of shape (n,), optional
 
     Returns
