@@ -5,7 +5,8 @@ Columns are centred and scaled by `Units`: a coefficient vector in user units ma
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 
@@ -129,6 +130,40 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Triangle:
+    """R of a QR decomposition of rows (n, q); the sum of two is that of both sets of rows."""
+
+    R: np.ndarray
+
+    @classmethod
+    def of(cls, block, at):
+        """Of some design rows of a block, each observation times the root of its weight."""
+        V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
+        return cls(np.linalg.qr(V.T, mode="r"))
+
+    def __add__(self, other):
+        return Triangle(np.linalg.qr(np.vstack([self.R, other.R]), mode="r"))
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Some columns of a large array, taken only for the rows that are asked for."""
+
+    X: np.ndarray
+    columns: list
+
+    @property
+    def shape(self):
+        return len(self.X), len(self.columns)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        return self.X[rows][:, self.columns]
+
+
+@dataclass(frozen=True)
 class Rows:
     """Data cut into blocks; small data are cached, large data are transposed block by block at each pass.
 
@@ -185,10 +220,27 @@ class Rows:
             return iter(self._cache)
         return self._make()
 
+    def total(self, function, over=None):
+        """Sum of `function(block)`: the one way in which all rows are seen, wherever they are.
+
+        Parameters
+        ----------
+        function : callable
+            From a block to something that can be added, in any grouping.
+        over : iterable, optional
+            Takes the place of the blocks, see `paired`.
+        """
+        return reduce(add, map(function, self if over is None else over))
+
     def paired(self, resp):
-        """Pairs of a block and its part (..., K, B) of an array (..., n, K) over all rows."""
-        ends = np.cumsum([block.V.shape[1] for block in self])[:-1]
-        return list(zip(self, np.split(np.ascontiguousarray(np.swapaxes(resp, -2, -1)), ends, axis=-1), strict=True))
+        """Pairs of a block and its part (..., K, B) of an array (..., n, K) over all rows, one at a time."""
+        parts = (np.swapaxes(resp[..., at : at + self.size, :], -2, -1) for at in range(0, self.n_rows, self.size))
+        return ((block, np.ascontiguousarray(part)) for block, part in zip(self, parts, strict=True))
+
+    @cached_property
+    def largest_response(self):
+        """The largest response."""
+        return self.y.max()
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": []}

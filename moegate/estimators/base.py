@@ -55,7 +55,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         passed = {"X": X, "y": y, "metadata": given or None}
         progress = Progress(self, passed, partial(self._learned, likelihood, data))
         runs = self._run(likelihood, solver, data, progress)
-        winner = canonical(likelihood, best(runs))
+        winner = best(runs)
+        winner = canonical(likelihood, winner, degenerate=winner.degenerate)
         progress.end(winner)
         return runs, winner
 

@@ -3,15 +3,17 @@
 import numbers
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ..blocks import Rows, Units
+from ..blocks import Rows, Selected, Units
 from .columns import redundant
 
+LARGE_BYTES = 64e6  # of X, above which columns are taken block by block
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
 SIZES = 30.0  # standard deviations of columns whose own units suit a gate without slopes: up to this, or its inverse
 MESSAGES = 5  # redundant columns that a warning names
@@ -131,6 +133,22 @@ def warn_of_units(gate, data):
 
 
 @dataclass(frozen=True)
+class Ends:
+    """Smallest and largest values of design rows; the sum of two is that of both sets of observations."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, block, at):
+        """Of some design rows of a block."""
+        return cls(block.V[at].min(axis=1), block.V[at].max(axis=1))
+
+    def __add__(self, other):
+        return Ends(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Checked rows, and which columns the model uses.
 
@@ -166,10 +184,11 @@ class TrainingData:
     def reach(self):
         """Of the gate's columns the spread, and the smallest and largest values, (d,) each, in user units."""
         at = list(self.gate_columns)
-        ends = [(block.V[at].min(axis=1), block.V[at].max(axis=1)) for block in self.rows] if at else [((), ())]
-        low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
-        units = self.rows.units
-        return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (low, high))
+        units, ends = (
+            self.rows.units,
+            self.rows.total(partial(Ends.of, at=at)) if at else Ends(np.zeros(0), np.zeros(0)),
+        )
+        return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (ends.low, ends.high))
 
     @classmethod
     def make(cls, X, y, weight, gate, experts, names, response, linear=True, offset=None, sparse=False):
@@ -200,8 +219,10 @@ class TrainingData:
 
 
 def select(X, columns):
-    """Columns of X, without a copy where they are all of them."""
-    return X if columns == tuple(range(X.shape[1])) else X[:, list(columns)]
+    """Columns of X, without a copy where they are all of them, or where X is large."""
+    if columns == tuple(range(X.shape[1])):
+        return X
+    return Selected(X, list(columns)) if X.nbytes > LARGE_BYTES else X[:, list(columns)]
 
 
 def make_rows(X, y, weight, response):
