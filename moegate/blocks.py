@@ -191,6 +191,8 @@ class Rows:
     offset: np.ndarray = None
     _cache: list = field(default_factory=list, repr=False, compare=False)
 
+    local = True  # rows are here, and another process may have a copy
+
     @property
     def n_rows(self):
         return len(self.X)
@@ -216,20 +218,12 @@ class Rows:
         if self._cache:
             return iter(self._cache)
         if self.small:
-            self._cache.extend(self._make())
+            self._cache.extend(self.stream())
             return iter(self._cache)
-        return self._make()
+        return self.stream()
 
     def total(self, function, over=None):
-        """Sum of `function(block)`: the one way in which all rows are seen, wherever they are.
-
-        Parameters
-        ----------
-        function : callable
-            From a block to something that can be added, in any grouping.
-        over : iterable, optional
-            Takes the place of the blocks, see `paired`.
-        """
+        """Sum of `function(block)`, in any grouping: how all rows are seen, wherever they are; `over` see `paired`."""
         return reduce(add, map(function, self if over is None else over))
 
     def paired(self, resp):
@@ -281,7 +275,8 @@ class Rows:
         Q = self.n_columns + 1 + self.response
         return self.n_rows * Q * (Q + 1) / 2 * 8 <= CACHE_BYTES
 
-    def _make(self):
+    def stream(self):
+        """Blocks made anew, one at a time."""
         return (self._block(slice(at, at + self.size)) for at in range(0, self.n_rows, self.size))
 
     def _block(self, at):

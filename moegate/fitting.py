@@ -119,6 +119,7 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
     if small is likelihood:
         return long + middle + short
     near = replace(solver, warm_up=0) if hasattr(solver, "warm_up") else solver  # passes over all rows are dear
+    parallel = parallel if likelihood.rows.local else Parallel()
     full = _climb_all(parallel, likelihood, near, _rivals(small, long), "full", tasks)
     if not full:  # stopped before: the best so far, on all rows
         full = [replace(unclimbed(likelihood, long[0].theta, long[0].kind), start=long[0].start, stage="full")]

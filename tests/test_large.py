@@ -64,7 +64,8 @@ def watch():
     while going:
         peak.append(anonymous()); time.sleep(0.002)
 thread = threading.Thread(target=watch); thread.start()
-model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1]).fit(X[: int(sys.argv[1])], y[: int(sys.argv[1])])
+n = int(sys.argv[1])
+model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1]).fit(X[:n], y[:n])
 going = False; thread.join()
 print(model.certificate_["kind"], max(peak) - peak[0])
 """

@@ -184,10 +184,8 @@ class TrainingData:
     def reach(self):
         """Of the gate's columns the spread, and the smallest and largest values, (d,) each, in user units."""
         at = list(self.gate_columns)
-        units, ends = (
-            self.rows.units,
-            self.rows.total(partial(Ends.of, at=at)) if at else Ends(np.zeros(0), np.zeros(0)),
-        )
+        units = self.rows.units
+        ends = self.rows.total(partial(Ends.of, at=at)) if at else Ends(np.zeros(0), np.zeros(0))
         return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (ends.low, ends.high))
 
     @classmethod
@@ -201,16 +199,8 @@ class TrainingData:
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight, offset = X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
-        found = {name: {} for name in ("experts", "gate")}
-        if not sparse:
-            found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
-        if not linear:
-            found["gate"] = {column: of for column, of in found["gate"].items() if not of}
-        experts, gate = (
-            tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((experts, "experts"), (gate, "gate"))
-        )
-        if found["experts"] or found["gate"]:
-            warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=2)
+        redundant = (lambda columns: {}) if sparse else partial(_redundant, X, y, weight)
+        gate, experts = independent(gate, experts, redundant, names, linear)
         used = tuple(sorted({*gate, *experts}))
         rows = replace(make_rows(select(X, used), y, weight, response), offset=offset)
         merged = rows.merged() if rows.small else rows
@@ -256,9 +246,28 @@ def _mean(X, weight, total, function, size=8192):
     return out / total
 
 
+def independent(gate, experts, redundant, names, linear):
+    """Columns of gate and experts without the redundant ones, of which a warning tells.
+
+    Parameters
+    ----------
+    gate, experts : tuple of int
+    redundant : callable
+        From sorted columns to a dict: each redundant one -> those that it repeats.
+    names : sequence of str or None
+    linear : bool
+        Whether the gate is affine in the columns: else it leaves out constants alone.
+    """
+    found = {"experts": redundant(tuple(sorted(experts))), "gate": redundant(tuple(sorted(gate)))}
+    if not linear:
+        found["gate"] = {column: of for column, of in found["gate"].items() if not of}
+    if found["experts"] or found["gate"]:
+        warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=3)
+    return tuple(tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((gate, "gate"), (experts, "experts")))
+
+
 def _redundant(X, y, weight, columns):
     """Columns of one component that repeat earlier ones of it -> those that they repeat; empty where constant."""
-    columns = tuple(sorted(columns))
     found = redundant(make_rows(select(X, columns), y, weight, False)) if columns else {}
     return {columns[j]: [columns[k] for k in of] for j, of in found.items()}
 
