@@ -110,7 +110,7 @@ def worker_cost(n, d, n_experts, workers):
     import dask.array as da
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     model, theta = point(n_experts, d)
     with LocalCluster(**options) as cluster, Client(cluster):
         X, y = generated(n, d, da)

@@ -4,6 +4,7 @@ A pass is one round: theta goes out with the function of a block, each partition
 and the sums are added in pairs, in the order of the partitions: the result does not depend on the number of workers.
 """
 
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
@@ -11,6 +12,11 @@ from operator import add
 import numpy as np
 
 from .blocks import Rows, Selected, Units
+
+LOST = (
+    "The dask cluster that holds the rows was lost during a pass. Start it again and fit: with the callback "
+    "moegate.Checkpoint(folder) the fit goes on where it stood, and Checkpoint(folder).theta can be passed as init."
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Partitions:
         Whether -y is a row of the design.
     columns : tuple of int
         Those of the parts that are used.
+    client : distributed.Client, optional
+        Of the cluster that holds the parts.
     """
 
     parts: tuple
@@ -64,6 +72,7 @@ class Partitions:
     units: Units
     response: bool
     columns: tuple
+    client: object = None
 
     small, local, weight, response_groups = False, False, None, None
 
@@ -86,11 +95,11 @@ class Partitions:
 
     def total(self, function, over=None):
         """See `Rows.total`."""
-        return in_pairs(self.parts, partial(_summed, function=function, **self._view))
+        return in_pairs(self.parts, partial(_summed, function=function, **self._view), self.client)
 
     def thinned(self, share, draw=0):
         """See `Rows.thinned`: a sample that is brought here, `Rows`."""
-        found = in_pairs(self.parts, partial(_thinned, share=share, draw=draw, **self._view))
+        found = in_pairs(self.parts, partial(_thinned, share=share, draw=draw, **self._view), self.client)
         return found.rows
 
     def paired(self, resp):
@@ -107,15 +116,30 @@ class Partitions:
         )
 
 
-def in_pairs(parts, function):
-    """Sum of `function(part)` over delayed parts, added in pairs; those that are None left out."""
+def in_pairs(parts, function, client=None):
+    """Sum of `function(part)` over delayed parts, added in pairs; those that are None left out.
+
+    Raises
+    ------
+    ConnectionError
+        Where the cluster of the client is gone.
+    """
     from dask import delayed
 
     function = delayed(function, pure=False, traverse=False)  # one node of the graph: it is sent once
     sums = [function(part) for part in parts]
     while len(sums) > 1:
         sums = [delayed(_plus)(*sums[i : i + 2]) for i in range(0, len(sums), 2)]
-    return sums[0].compute()
+    return sums[0].compute() if client is None else _computed(sums[0], client)
+
+
+def _computed(value, client):
+    try:
+        if client.status != "running":
+            raise ConnectionError(f"The client is {client.status}.")
+        return value.compute(scheduler=client)
+    except (OSError, TimeoutError, CancelledError) as error:
+        raise ConnectionError(LOST) from error
 
 
 def _plus(*pair):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from moegate import MoEClassifier, MoERegressor
+from moegate import Checkpoint, MoEClassifier, MoERegressor
 from moegate.estimators import collections
 
 da = pytest.importorskip("dask.array")
@@ -194,10 +194,10 @@ def test_redundant_columns_are_named(data):
     assert model.columns_ == (0, 1, 2)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster():
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, silence_logs=50) as made, distributed.Client(made) as client:
         yield client
 
@@ -210,17 +210,39 @@ def test_worker_processes_fit_as_in_memory_and_may_die(data, cluster):
     expected = pick(model.fit(X, y))
     found = model.fit(spread(X), spread(y))
     assert_same_fit(found, expected)
-    killer = Killer(cluster)
-    again = MoERegressor(n_init=1, random_state=0).set_callbacks(killer).fit(spread(X), spread(y))
-    assert killer.killed
+    killed = []
+
+    def kill():
+        if not killed:
+            killed.extend(cluster.run(os.getpid).values())
+            os.kill(killed[0], signal.SIGKILL)
+
+    again = MoERegressor(n_init=1, random_state=0).set_callbacks(AtTheEnd(kill)).fit(spread(X), spread(y))
+    assert killed
     np.testing.assert_allclose(again.theta_, found.theta_, rtol=1e-12)
 
 
-class Killer:
-    """Kills one worker of a cluster when the climb on all rows, the second run, has begun."""
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_lost_cluster_leaves_a_checkpoint(data, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    X, y, _ = data
+    model = MoERegressor(n_init=1, random_state=0)
+    expected = pick(model.fit(X, y))
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options, silence_logs=50) as made, distributed.Client(made):
+        model.set_callbacks(Checkpoint(tmp_path), AtTheEnd(made.close))
+        with pytest.raises(ConnectionError, match=r"Checkpoint\(folder\)"):
+            model.fit(spread(X), spread(y))
+    assert Checkpoint(tmp_path).theta.shape == expected.theta_.shape
+    assert_same_fit(model.set_callbacks(Checkpoint(tmp_path)).fit(spread(X), spread(y)), expected)
 
-    def __init__(self, client):
-        self.client, self.killed = client, False
+
+class AtTheEnd:
+    """Calls a function at each iteration of the climb on all rows, the second run."""
+
+    def __init__(self, function):
+        self.function = function
 
     def setup(self, estimator, context):
         pass
@@ -228,11 +250,21 @@ class Killer:
     def teardown(self, estimator, context):
         pass
 
-    def on_fit_task_begin(self, estimator, context, *, X=None):
+    def on_fit_task_begin(self, estimator, context):
         pass
 
-    def on_fit_task_end(self, estimator, context, *, X=None):
-        if context.task_name == "iteration" and context.parent.task_id == 1 and not self.killed:
-            self.killed = True
-            pid = next(iter(self.client.run(os.getpid).values()))
-            os.kill(pid, signal.SIGKILL)
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "iteration" and context.parent.task_id == 1:
+            self.function()
+
+
+def test_likelihood_and_criteria_of_spread_rows(data):
+    X, y, weight = data
+    model = MoERegressor(n_init=1, random_state=0).fit(X, y)
+    spread_rows = spread(X), spread(y), spread(weight)
+    inside, outside = model.likelihood(X, y, weight), model.likelihood(*spread_rows)
+    assert outside.value(model.theta_) == pytest.approx(inside.value(model.theta_), rel=1e-12)
+    np.testing.assert_allclose(outside.expand(model.theta_).hessian, inside.expand(model.theta_).hessian, rtol=1e-9)
+    assert model.bic(*spread_rows) == pytest.approx(model.bic(X, y, weight), rel=1e-12)
+    with pytest.raises(TypeError, match="not listed one by one"):
+        outside.score_obs(model.theta_)

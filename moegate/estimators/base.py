@@ -18,13 +18,13 @@ from ..model import MixtureOfExperts
 from ..runs import best, pooled, unclimbed
 from . import options
 from .chosen import chosen_columns
-from .data import check_data, check_weight, select, warn_of_small_weights, warn_of_units
+from .data import check_data, select, warn_of_small_weights, warn_of_units
 from .labels import canonical, named, reached, reordered
 from .lazy import row_wise
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
-from .training import training_data
+from .training import evaluation_rows, training_data
 
 
 class MoEBase(CallbackSupportMixin, BaseEstimator):
@@ -251,11 +251,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             `likelihood.value(estimator.theta_)` on the training data is `loglik_`.
         """
         check_is_fitted(self)
-        X, y = self._check_X_y(X, y, reset=False)
-        weight, units, model = self._weight(y, check_weight(sample_weight, len(X))), self.units_, self.model_
-        offset, response = self._offset(X, exposure), model.experts.response
-        rows = Rows(select(X, self.columns_), self._admitted(y), weight, units, response, offset=offset)
-        return Likelihood(model, rows, _user_units(model, units))
+        rows = evaluation_rows(self, X, y, sample_weight, exposure)
+        return Likelihood(self.model_, rows, _user_units(self.model_, self.units_))
 
     @property
     def dof_(self):

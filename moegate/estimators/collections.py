@@ -137,10 +137,10 @@ def partitions(estimator, parts, largest, response):
 
     check = delayed(partial(_checked, estimator=_bare(estimator)), pure=False, traverse=False)
     rows = [check(*part) for part in parts]
-    rows = tuple(persist(*rows)) if _client() is not None else tuple(rows)
-    raw = Partitions(
-        rows, None, largest, Units.identity(estimator.n_features_in_), False, tuple(range(estimator.n_features_in_))
-    )
+    client = _client()
+    rows = tuple(rows) if client is None else tuple(persist(*rows))
+    units, columns = Units.identity(estimator.n_features_in_), tuple(range(estimator.n_features_in_))
+    raw = Partitions(rows, None, largest, units, False, columns, client)
     moments = raw.total(Moments.of)
     return replace(raw, moments=moments, units=_units(moments, response), response=response)
 

@@ -1,8 +1,11 @@
 """From what `fit` takes to training data: in memory, or spread over dask partitions."""
 
+from dataclasses import replace
+
+from ..blocks import Rows
 from . import collections
 from .columns import resolve_columns
-from .data import TrainingData, check_weight
+from .data import TrainingData, check_weight, select
 
 
 def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=None):
@@ -32,6 +35,19 @@ def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=No
     rows = collections.partitions(estimator, parts, largest, family.response)
     names = getattr(estimator, "feature_names_in_", None)
     return collections.training(rows, *_columns(estimator, X), names, gate.scores.invariant)
+
+
+def evaluation_rows(estimator, X, y, sample_weight, exposure):
+    """Rows on which a fitted estimator is evaluated, in the units of its fit; `Partitions` of dask collections."""
+    units, columns, response = estimator.units_, estimator.columns_, estimator.model_.experts.response
+    if collections.is_dask(X):
+        parts = collections.spread(X, (y, sample_weight, exposure))
+        rows = collections.partitions(estimator, parts, None, response)
+        return replace(rows, units=units, columns=columns)
+    X, y = estimator._check_X_y(X, y, reset=False)
+    weight = estimator._weight(y, check_weight(sample_weight, len(X)))
+    offset = estimator._offset(X, exposure)
+    return Rows(select(X, columns), estimator._admitted(y), weight, units, response, offset=offset)
 
 
 def _brought(*arrays):
