@@ -2,7 +2,7 @@
 
 from .bootstrap import bootstrap
 from .dendrogram import dendrogram
-from .estimators import MoEClassifier, MoERegressor, lasso_path
+from .estimators import Checkpoint, MoEClassifier, MoERegressor, lasso_path
 from .formula import from_formula
 from .gates import (
     ActivationGate,
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ActivationGate",
+    "Checkpoint",
     "CosineGate",
     "DenseToSparseGate",
     "ElasticNet",

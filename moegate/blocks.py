@@ -5,7 +5,8 @@ Columns are centred and scaled by `Units`: a coefficient vector in user units ma
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 
@@ -129,6 +130,40 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Triangle:
+    """R of a QR decomposition of rows (n, q); the sum of two is that of both sets of rows."""
+
+    R: np.ndarray
+
+    @classmethod
+    def of(cls, block, at):
+        """Of some design rows of a block, each observation times the root of its weight."""
+        V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
+        return cls(np.linalg.qr(V.T, mode="r"))
+
+    def __add__(self, other):
+        return Triangle(np.linalg.qr(np.vstack([self.R, other.R]), mode="r"))
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Some columns of a large array, taken only for the rows that are asked for."""
+
+    X: np.ndarray
+    columns: list
+
+    @property
+    def shape(self):
+        return len(self.X), len(self.columns)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        return self.X[rows][:, self.columns]
+
+
+@dataclass(frozen=True)
 class Rows:
     """Data cut into blocks; small data are cached, large data are transposed block by block at each pass.
 
@@ -156,6 +191,8 @@ class Rows:
     offset: np.ndarray = None
     _cache: list = field(default_factory=list, repr=False, compare=False)
 
+    local = True  # rows are here, and another process may have a copy
+
     @property
     def n_rows(self):
         return len(self.X)
@@ -181,14 +218,23 @@ class Rows:
         if self._cache:
             return iter(self._cache)
         if self.small:
-            self._cache.extend(self._make())
+            self._cache.extend(self.stream())
             return iter(self._cache)
-        return self._make()
+        return self.stream()
+
+    def total(self, function, over=None):
+        """Sum of `function(block)`, in any grouping: how all rows are seen, wherever they are; `over` see `paired`."""
+        return reduce(add, map(function, self if over is None else over))
 
     def paired(self, resp):
-        """Pairs of a block and its part (..., K, B) of an array (..., n, K) over all rows."""
-        ends = np.cumsum([block.V.shape[1] for block in self])[:-1]
-        return list(zip(self, np.split(np.ascontiguousarray(np.swapaxes(resp, -2, -1)), ends, axis=-1), strict=True))
+        """Pairs of a block and its part (..., K, B) of an array (..., n, K) over all rows, one at a time."""
+        parts = (np.swapaxes(resp[..., at : at + self.size, :], -2, -1) for at in range(0, self.n_rows, self.size))
+        return ((block, np.ascontiguousarray(part)) for block, part in zip(self, parts, strict=True))
+
+    @cached_property
+    def largest_response(self):
+        """The largest response."""
+        return self.y.max()
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": []}
@@ -229,7 +275,8 @@ class Rows:
         Q = self.n_columns + 1 + self.response
         return self.n_rows * Q * (Q + 1) / 2 * 8 <= CACHE_BYTES
 
-    def _make(self):
+    def stream(self):
+        """Blocks made anew, one at a time."""
         return (self._block(slice(at, at + self.size)) for at in range(0, self.n_rows, self.size))
 
     def _block(self, at):

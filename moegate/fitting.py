@@ -118,7 +118,9 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
         waiting = _overtaking(long, waiting[n_init:])
     if small is likelihood:
         return long + middle + short
-    full = _climb_all(parallel, likelihood, solver, _rivals(small, long), "full", tasks)
+    near = replace(solver, warm_up=0) if hasattr(solver, "warm_up") else solver  # passes over all rows are dear
+    parallel = parallel if likelihood.rows.local else Parallel()
+    full = _climb_all(parallel, likelihood, near, _rivals(small, long), "full", tasks)
     if not full:  # stopped before: the best so far, on all rows
         full = [replace(unclimbed(likelihood, long[0].theta, long[0].kind), start=long[0].start, stage="full")]
     return full + long + middle + short

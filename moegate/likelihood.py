@@ -1,8 +1,7 @@
 """The log-likelihood of a model on data, a function of one flat vector: all that solvers and inference see."""
 
 from dataclasses import replace
-from functools import cached_property, partial, reduce
-from operator import add
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -24,8 +23,6 @@ class Likelihood(Geometry):
     transform : ndarray of shape (P, p), optional
         Linear map from the argument theta to the model's parameters in the scaled units of `rows`: shared or pinned
         parameters, and the change to user units. None is the identity.
-    mapper : callable, default=map
-        `map` over blocks.
     penalty : Quadratic, optional
         Subtracted, times the total weight, in the model's scaled parameters: value, derivatives and steps are then
         those of the penalised log-likelihood, while what belongs to single rows (`responsibilities`, `score_samples`,
@@ -33,7 +30,7 @@ class Likelihood(Geometry):
 
     Notes
     -----
-    Every method is a sum over blocks. Where theta is not admissible the value is -inf.
+    Every method is a sum over blocks, `Rows.total`. Where theta is not admissible the value is -inf.
 
     Examples
     --------
@@ -48,24 +45,23 @@ class Likelihood(Geometry):
     True
     """
 
-    def __init__(self, model, rows, transform=None, mapper=map, penalty=None):
+    def __init__(self, model, rows, transform=None, penalty=None):
         self.model = model
         self.rows = rows
         self.transform = transform
-        self.mapper = mapper
         self.penalty = penalty
 
     def on(self, rows):
         """The same likelihood on other rows."""
-        return Likelihood(self.model, rows, self.transform, self.mapper, self.penalty)
+        return Likelihood(self.model, rows, self.transform, self.penalty)
 
     def unpenalised(self):
         """The log-likelihood alone."""
-        return self if self.penalty is None else Likelihood(self.model, self.rows, self.transform, self.mapper)
+        return self if self.penalty is None else Likelihood(self.model, self.rows, self.transform)
 
     def _of(self, gate):
         """The same with another gate."""
-        return Likelihood(replace(self.model, gate=gate), self.rows, self.transform, self.mapper, self.penalty)
+        return Likelihood(replace(self.model, gate=gate), self.rows, self.transform, self.penalty)
 
     @cached_property
     def _penalty(self):
@@ -95,7 +91,7 @@ class Likelihood(Geometry):
 
     def _sum(self, per_block, full, over):
         with np.errstate(all="ignore"):
-            sums = reduce(add, self.mapper(partial(per_block, self.model, full), self.rows if over is None else over))
+            sums = self.rows.total(partial(per_block, self.model, full), over)
         sums["value"] = sums["value"] + self.offset
         if self.penalty is not None:
             sums["value"] = sums["value"] - self._penalty.value(full)
@@ -104,8 +100,7 @@ class Likelihood(Geometry):
     @cached_property
     def offset(self):
         """What all densities share, summed over rows: it does not depend on theta, and no pass needs it."""
-        weight = np.ones(self.rows.n_rows) if self.rows.weight is None else self.rows.weight
-        return float(np.sum(weight * self._base))
+        return float(self.rows.total(partial(passes.base, self.model)))
 
     @property
     def _base(self):
@@ -226,9 +221,10 @@ class Likelihood(Geometry):
         information = self._pull2(assembly.information(self.model, full, sums, self._penalty))
         return theta + assembly.scoring_step(score, information)
 
-    def m_step(self, theta, resp):
-        """The M-step of `em_step` on given responsibilities (n, K); a theta that is not admissible stays."""
-        full, sums = self._pass(passes.complete, theta, self.rows.paired(resp))
+    def m_step(self, theta, resp=None):
+        """The M-step of `em_step` on given responsibilities (n, K), even ones without; a theta not admissible stays."""
+        given = (passes.complete, theta, self.rows.paired(resp)) if resp is not None else (passes.even, theta)
+        full, sums = self._pass(*given)
         return theta if sums is None else self._following(theta, full, sums)
 
     def m_steps(self, thetas, resps):

@@ -131,6 +131,17 @@ def complete(model, theta, block_and_resp):
     return _information(model, e_step(model, theta, block)._replace(R=R), block)
 
 
+def even(model, theta, block):
+    """The same with equal responsibilities of all experts."""
+    return complete(model, theta, (block, np.full((model.n_experts, block.V.shape[1]), 1 / model.n_experts)))
+
+
+def base(model, block):
+    """What the densities of all experts share, summed over rows."""
+    values = np.broadcast_to(model.experts.base(block.y, block.units), block.V.shape[1])
+    return values.sum() if block.weight is None else block.weight @ values
+
+
 def _information(model, state, block):
     residuals = () if model.experts.quadratic else _residuals(model, state, block)
     return _expansion(model, state, block, residuals)

@@ -51,10 +51,9 @@ class Run:
 
 def pooled(likelihood):
     """The fit in which all experts are the same: one expert's maximum likelihood, and an even gate."""
-    theta, K = likelihood.model.initial(likelihood.rows.units), likelihood.model.n_experts
-    even = np.full((likelihood.rows.n_rows, K), 1 / K)
+    theta = likelihood.model.initial(likelihood.rows.units)
     for _ in range(3):
-        theta = likelihood.m_step(theta, even)
+        theta = likelihood.m_step(theta)
     return theta
 
 

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "moegate"
 LAYERS = [  # low to high
     "_kernels",
-    "blocks parallel roots",
+    "blocks parallel roots partitions",
     "gates experts solvers penalties voronoi",
     "model passes assembly geometry",
     "likelihood",

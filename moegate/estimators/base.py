@@ -18,12 +18,13 @@ from ..model import MixtureOfExperts
 from ..runs import best, pooled, unclimbed
 from . import options
 from .chosen import chosen_columns
-from .columns import resolve_columns
-from .data import TrainingData, check_data, check_weight, select, warn_of_small_weights, warn_of_units
+from .data import check_data, select, warn_of_small_weights, warn_of_units
 from .labels import canonical, named, reached, reordered
+from .lazy import row_wise
 from .origin import origin
 from .progress import Progress
 from .report import ending_message, runs_table
+from .training import evaluation_rows, training_data
 
 
 class MoEBase(CallbackSupportMixin, BaseEstimator):
@@ -55,7 +56,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         passed = {"X": X, "y": y, "metadata": given or None}
         progress = Progress(self, passed, partial(self._learned, likelihood, data))
         runs = self._run(likelihood, solver, data, progress)
-        winner = canonical(likelihood, best(runs))
+        winner = best(runs)
+        winner = canonical(likelihood, winner, degenerate=winner.degenerate)
         progress.end(winner)
         return runs, winner
 
@@ -74,22 +76,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         options.check_init(self.init)
         family = options.check_experts(self.experts, self._families)
         gate = options.check_gate(self.gate).build(K)
-        X_in, (X, y) = X, self._check_X_y(X, y)
-        weight, offset = self._weight(y, check_weight(sample_weight, len(X)), reset=True), self._offset(X, exposure)
-        seen = y if weight is None else y[weight > 0]
-        self._check_response(seen)
-        if K > len(seen):
-            raise ValueError(
-                f"n_experts={K} experts need at least as many rows, got n_samples={len(seen)}; lower n_experts."
-            )
-        names = getattr(self, "feature_names_in_", None)
-        columns = (
-            resolve_columns(getattr(self, argument), X_in, names, X.shape[1], argument, self._left_out())
-            for argument in ("gate_features", "expert_features")
-        )
-        data = TrainingData.make(
-            X, y, weight, *columns, names, family.response, gate.scores.invariant, offset, self._sparse
-        )
+        data = training_data(self, family, gate, X, y, sample_weight, exposure)
         warn_of_units(gate, data)
         return data, gate
 
@@ -201,6 +188,7 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             rows = self._rows(X, y, exposure)
             return np.concatenate([function(self.theta_, block) for block in rows], axis=-1)
 
+    @row_wise
     def predict_gate(self, X):
         """Gate probabilities.
 
@@ -218,11 +206,13 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
         rows = Rows(used, None, None, Units.identity(used.shape[1]), response=False)
         return np.exp(np.concatenate([self.model_.log_gate(self.theta_, block) for block in rows], axis=-1)).T
 
+    @row_wise
     def responsibilities(self, X, y, *, exposure=None):
         """Posterior probabilities of the experts given x and y, (n, K)."""
         check_is_fitted(self)
         return self.likelihood(X, y, exposure=exposure).responsibilities(self.theta_)
 
+    @row_wise
     def score_samples(self, X, y=None, *, exposure=None):
         """Log density, of a discrete response log-probability, of each row.
 
@@ -261,11 +251,8 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
             `likelihood.value(estimator.theta_)` on the training data is `loglik_`.
         """
         check_is_fitted(self)
-        X, y = self._check_X_y(X, y, reset=False)
-        weight, units, model = self._weight(y, check_weight(sample_weight, len(X))), self.units_, self.model_
-        offset, response = self._offset(X, exposure), model.experts.response
-        rows = Rows(select(X, self.columns_), self._admitted(y), weight, units, response, offset=offset)
-        return Likelihood(model, rows, _user_units(model, units))
+        rows = evaluation_rows(self, X, y, sample_weight, exposure)
+        return Likelihood(self.model_, rows, _user_units(self.model_, self.units_))
 
     @property
     def dof_(self):

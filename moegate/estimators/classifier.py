@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .base import MoEBase
 from .data import check_data
+from .lazy import row_wise
 
 
 class MoEClassifier(ClassifierMixin, MoEBase):
@@ -112,8 +113,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            In any units: columns are centred and scaled inside.
+        X : array-like, dask array or dask frame of shape (n, d)
+            In any units: columns are centred and scaled inside. A memory map of float64 is read in blocks at each
+            pass. Partitions of a dask collection stay where they are; up to 64 MB are brought here.
         y : array-like of shape (n,)
             Labels: strings, integers or booleans.
         sample_weight : array-like of shape (n,), optional
@@ -182,6 +184,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
             raise ValueError(f"class_weight expects finite numbers > 0, got {self.class_weight!r}.")
         return weights
 
+    @row_wise
     def predict_log_proba(self, X):
         """Logarithms of the class probabilities, (n, M): -inf where a probability is below the smallest number."""
         log_proba = self._log_proba(X)
@@ -191,6 +194,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         check_is_fitted(self)
         return self._by_row(self.model_.log_probabilities, X).T
 
+    @row_wise
     def predict_proba(self, X):
         """Class probabilities.
 
@@ -205,16 +209,19 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         """
         return np.exp(self._log_proba(X))
 
+    @row_wise
     def decision_function(self, X):
         """Log-odds of the second class, (n,); of more than two classes the log-probabilities, (n, M)."""
         log_proba = self._log_proba(X)
         return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
 
+    @row_wise
     def predict(self, X):
         """The most probable class of each row, (n,)."""
         log_proba = self._log_proba(X)
         return self.classes_[np.argmax(log_proba, axis=1)]
 
+    @row_wise
     def predict_experts(self, X):
         """Class probabilities of the experts, (n, K, M)."""
         check_is_fitted(self)

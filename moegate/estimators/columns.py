@@ -1,8 +1,11 @@
 """Which columns the gate and the experts use, and which of them say nothing new."""
 
 import numbers
+from functools import partial
 
 import numpy as np
+
+from ..blocks import Triangle
 
 
 def resolve_columns(spec, X, names, n_features, argument, left_out=()):
@@ -80,8 +83,13 @@ def redundant(rows, tolerance=1e-7):
     dict
         Index of each redundant column -> list of the earlier columns that it repeats; empty where it is constant.
     """
-    R = _triangle(rows)
-    d, kept, found = rows.n_columns, [0], {}
+    order = [rows.n_columns, *range(rows.n_columns)]
+    return dependent(rows.total(partial(Triangle.of, at=order)).R, tolerance)
+
+
+def dependent(R, tolerance=1e-7):
+    """`redundant` from the triangle of [ones, columns], (d + 1, d + 1)."""
+    d, kept, found = R.shape[1] - 1, [0], {}
     for j in range(1, d + 1):
         coef, *_ = np.linalg.lstsq(R[:, kept], R[:, j], rcond=None)
         left = np.linalg.norm(R[:, j] - R[:, kept] @ coef)
@@ -90,13 +98,3 @@ def redundant(rows, tolerance=1e-7):
         else:
             found[j - 1] = [k - 1 for k, c in zip(kept, coef, strict=True) if k > 0 and abs(c) > 1e-6]
     return found
-
-
-def _triangle(rows):
-    """R of the QR decomposition of [ones, columns], accumulated over blocks; rows scaled by their root weight."""
-    d = rows.n_columns
-    order, R = [d, *range(d)], np.zeros((0, d + 1))
-    for block in rows:
-        Z = block.V[order] if block.weight is None else block.V[order] * np.sqrt(block.weight)
-        R = np.linalg.qr(np.vstack([R, Z.T]), mode="r")
-    return R

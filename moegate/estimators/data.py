@@ -3,15 +3,17 @@
 import numbers
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ..blocks import Rows, Units
+from ..blocks import Rows, Selected, Units
 from .columns import redundant
 
+LARGE_BYTES = 64e6  # of X, above which columns are taken block by block
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
 SIZES = 30.0  # standard deviations of columns whose own units suit a gate without slopes: up to this, or its inverse
 MESSAGES = 5  # redundant columns that a warning names
@@ -131,6 +133,22 @@ def warn_of_units(gate, data):
 
 
 @dataclass(frozen=True)
+class Ends:
+    """Smallest and largest values of design rows; the sum of two is that of both sets of observations."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, block, at):
+        """Of some design rows of a block."""
+        return cls(block.V[at].min(axis=1), block.V[at].max(axis=1))
+
+    def __add__(self, other):
+        return Ends(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Checked rows, and which columns the model uses.
 
@@ -166,10 +184,9 @@ class TrainingData:
     def reach(self):
         """Of the gate's columns the spread, and the smallest and largest values, (d,) each, in user units."""
         at = list(self.gate_columns)
-        ends = [(block.V[at].min(axis=1), block.V[at].max(axis=1)) for block in self.rows] if at else [((), ())]
-        low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
         units = self.rows.units
-        return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (low, high))
+        ends = self.rows.total(partial(Ends.of, at=at)) if at else Ends(np.zeros(0), np.zeros(0))
+        return units.scale[at], tuple(units.center[at] + units.scale[at] * end for end in (ends.low, ends.high))
 
     @classmethod
     def make(cls, X, y, weight, gate, experts, names, response, linear=True, offset=None, sparse=False):
@@ -182,16 +199,8 @@ class TrainingData:
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
             X, y, weight, offset = X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
-        found = {name: {} for name in ("experts", "gate")}
-        if not sparse:
-            found = {"experts": _redundant(X, y, weight, experts), "gate": _redundant(X, y, weight, gate)}
-        if not linear:
-            found["gate"] = {column: of for column, of in found["gate"].items() if not of}
-        experts, gate = (
-            tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((experts, "experts"), (gate, "gate"))
-        )
-        if found["experts"] or found["gate"]:
-            warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=2)
+        redundant = (lambda columns: {}) if sparse else partial(_redundant, X, y, weight)
+        gate, experts = independent(gate, experts, redundant, names, linear)
         used = tuple(sorted({*gate, *experts}))
         rows = replace(make_rows(select(X, used), y, weight, response), offset=offset)
         merged = rows.merged() if rows.small else rows
@@ -200,8 +209,10 @@ class TrainingData:
 
 
 def select(X, columns):
-    """Columns of X, without a copy where they are all of them."""
-    return X if columns == tuple(range(X.shape[1])) else X[:, list(columns)]
+    """Columns of X, without a copy where they are all of them, or where X is large."""
+    if columns == tuple(range(X.shape[1])):
+        return X
+    return Selected(X, list(columns)) if X.nbytes > LARGE_BYTES else X[:, list(columns)]
 
 
 def make_rows(X, y, weight, response):
@@ -235,9 +246,28 @@ def _mean(X, weight, total, function, size=8192):
     return out / total
 
 
+def independent(gate, experts, redundant, names, linear):
+    """Columns of gate and experts without the redundant ones, of which a warning tells.
+
+    Parameters
+    ----------
+    gate, experts : tuple of int
+    redundant : callable
+        From sorted columns to a dict: each redundant one -> those that it repeats.
+    names : sequence of str or None
+    linear : bool
+        Whether the gate is affine in the columns: else it leaves out constants alone.
+    """
+    found = {"experts": redundant(tuple(sorted(experts))), "gate": redundant(tuple(sorted(gate)))}
+    if not linear:
+        found["gate"] = {column: of for column, of in found["gate"].items() if not of}
+    if found["experts"] or found["gate"]:
+        warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=3)
+    return tuple(tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((gate, "gate"), (experts, "experts")))
+
+
 def _redundant(X, y, weight, columns):
     """Columns of one component that repeat earlier ones of it -> those that they repeat; empty where constant."""
-    columns = tuple(sorted(columns))
     found = redundant(make_rows(select(X, columns), y, weight, False)) if columns else {}
     return {columns[j]: [columns[k] for k in of] for j, of in found.items()}
 

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .lazy import row_wise
+
 
 class Distribution:
     """Methods of a fitted regression.
@@ -13,21 +15,25 @@ class Distribution:
     Each takes the `exposure` (n,) of Poisson experts, or finds it in its column, or takes it for one.
     """
 
+    @row_wise
     def predict(self, X, *, exposure=None):
         """Mean of the response, (n,)."""
         check_is_fitted(self)
         return self._by_row(self.model_.mean, X, exposure=exposure)
 
+    @row_wise
     def predict_experts(self, X, *, exposure=None):
         """Means of the experts, (n, K)."""
         check_is_fitted(self)
         return self._by_row(self.model_.expert_means, X, exposure=exposure).T
 
+    @row_wise
     def predict_std(self, X, *, exposure=None):
         """Standard deviation of the response by the law of total variance, (n,)."""
         check_is_fitted(self)
         return np.sqrt(self._by_row(self.model_.variance, X, exposure=exposure))
 
+    @row_wise
     def cdf(self, X, y, *, exposure=None):
         """P(Y <= y | x) of each row.
 
@@ -47,6 +53,7 @@ class Distribution:
         y = np.full(len(X), y) if isinstance(y, numbers.Real) else y
         return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y, exposure))
 
+    @row_wise
     def pdf(self, X, y_grid, *, exposure=None):
         """Density, of counts probability, of each row at each point of a grid.
 
@@ -74,6 +81,7 @@ class Distribution:
 
         return np.exp(self._by_row(densities, X, exposure=exposure)).T
 
+    @row_wise
     def predict_quantile(self, X, q, *, exposure=None):
         """Quantiles of the response; of counts the smallest that reach the level.
 

@@ -84,7 +84,8 @@ def check_order(order, n_experts):
 
 def reached(likelihood, run):
     """Log-likelihoods, and the history of what was maximised."""
-    exact = float(likelihood.unpenalised().unsmoothed().value(run.theta))
+    exact = likelihood.unpenalised().unsmoothed()
+    exact = float(run.loglik if exact is likelihood else exact.value(run.theta))
     if likelihood.penalty is None and "kkt" not in run.certificate:
         return {"loglik_": float(run.loglik), "exact_loglik_": exact, "loglik_history_": run.history}
     loglik = float(likelihood.unpenalised().value(run.theta))

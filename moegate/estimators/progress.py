@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from sklearn.callback import CallbackContext
 
 from ..runs import climb
+from .checkpoint import stood
+
+GIVEN = ("init", "warm_start", "pooled")  # kinds of starts that are no search
 
 
 class Progress:
@@ -27,7 +30,12 @@ class Progress:
     @property
     def watched(self):
         """Whether anybody listens."""
-        return bool(getattr(self.estimator, "_skl_callbacks", []))
+        return bool(self.callbacks)
+
+    @property
+    def callbacks(self):
+        """Who listens."""
+        return getattr(self.estimator, "_skl_callbacks", [])
 
     def tasks(self, runs):
         """The function to climb with, for each run until a callback stops the fit."""
@@ -52,12 +60,20 @@ class RunTask:
 
     def __call__(self, likelihood, solver, run, stage):
         """See `fitting.climb`."""
-        self.run = run
+        self.run = run = self._resumed(likelihood, run, stage)
         self._begin(self.context)
         watched = replace(solver, monitor=self.iteration) if hasattr(solver, "monitor") else solver
         end = climb(likelihood, watched, run, stage)
         self.progress.stopped |= self._end(self.context, end)
         return end
+
+    def _resumed(self, likelihood, run, stage):
+        """The run where it stood before a crash; on the path to a gate no point is like another."""
+        if len(likelihood.path()) > 1:
+            return run
+        units, alone = likelihood.rows.units, stage == "full" or run.kind in GIVEN
+        theta = stood(self.progress.callbacks, self.context.task_id, self.progress.estimator, units, alone)
+        return run if theta is None else replace(run, theta=likelihood.model.to_scaled(theta, units))
 
     def iteration(self, theta, value):
         """Report one iteration; true to stop the run."""

@@ -153,8 +153,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            In any units: columns are centred and scaled inside.
+        X : array-like, dask array or dask frame of shape (n, d)
+            In any units: columns are centred and scaled inside. A memory map of float64 is read in blocks at each
+            pass. Partitions of a dask collection stay where they are; up to 64 MB are brought here.
         y : array-like of shape (n,)
             Numbers; counts for Poisson experts.
         sample_weight : array-like of shape (n,), optional

@@ -47,9 +47,10 @@ def ending_message(run, likelihood, estimator):
     if run.degenerate:
         return _degenerate(run, likelihood)
     certificate = run.certificate
-    empty = np.flatnonzero(likelihood.expert_rows(run.theta) < EMPTY)
-    if (likelihood.tamed or "kkt" in certificate) and certificate["kind"] != "none" and empty.size:
-        return _empty(empty)
+    if (likelihood.tamed or "kkt" in certificate) and certificate["kind"] != "none":
+        empty = np.flatnonzero(likelihood.expert_rows(run.theta) < EMPTY)
+        if empty.size:
+            return _empty(empty)
     if certificate["kind"] == "limit":
         return _limit(run, likelihood)
     if certificate["kind"] == "flat":

@@ -1,9 +1,12 @@
 """Gaussian experts: y given x and expert k is N(a_k'x + c_k, sigma_k^2)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import gammaln, log_ndtr, ndtr, ndtri
+
+from ..blocks import Triangle
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 SCALE_FLOOR = 1e-4  # smallest sigma, of the residual scale of one regression on all rows
@@ -56,10 +59,7 @@ class Gaussian:
             Of the experts.
         """
         at = [*columns, rows.n_columns, rows.n_columns + 1]
-        R = np.zeros((0, len(at)))
-        for block in rows:
-            V = block.V[at] if block.weight is None else block.V[at] * np.sqrt(block.weight)
-            R = np.linalg.qr(np.vstack([R, V.T]), mode="r")
+        R = rows.total(partial(Triangle.of, at=at)).R
         return cls(abs(R[-1, -1]) / np.sqrt(rows.total_weight) if len(R) == len(at) else 0.0)
 
     @property

@@ -60,7 +60,7 @@ class Multinomial:
     @classmethod
     def suited(cls, rows, columns):
         """The family for the codes of all classes."""
-        return cls(int(rows.y.max()) + 1)
+        return cls(int(rows.largest_response) + 1)
 
     @property
     def n_channels(self):

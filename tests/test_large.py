@@ -1,0 +1,124 @@
+"""Data that memory need not hold: rows are streamed, and all of them are passed few times."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moegate import MoEClassifier, MoERegressor, fitting
+from moegate.blocks import Rows, Selected
+
+ROOT = Path(__file__).parents[1]
+
+
+def wells(n, d, seed=0):
+    """Columns (n, d) and responses (n,) of four experts that the first two columns separate."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    expert = 2 * (X[:, 0] + 0.3 * rng.logistic(size=n) > 0) + (X[:, 1] + 0.3 * rng.logistic(size=n) > 0)
+    slopes = np.array([[1.0, -0.5], [-1.0, 0.5], [0.5, 1.0], [-0.5, -1.0]])
+    mean = np.sum(X[:, :2] * slopes[expert], axis=1) + np.array([-6.0, -2.0, 2.0, 6.0])[expert]
+    return X, mean + 0.5 * rng.standard_normal(n)
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """Saves an array and opens it as a memory map."""
+
+    def save(name, array):
+        np.save(tmp_path / name, array)
+        return np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+
+    return save
+
+
+@pytest.mark.parametrize("gate_features", [None, [0, 1]])
+def test_memory_map_fits_as_the_array_does(mapped, monkeypatch, gate_features):
+    monkeypatch.setattr("moegate.blocks.CACHE_BYTES", 0.0)
+    monkeypatch.setattr("moegate.estimators.data.LARGE_BYTES", 0.0)
+    X, y = wells(3000, 3)
+    model = MoERegressor(n_experts=4, n_init=2, random_state=0, gate_features=gate_features)
+    inside = model.fit(X, y).theta_
+    outside = model.fit(mapped("X", X), mapped("y", y)).theta_
+    np.testing.assert_array_equal(outside, inside)
+
+
+def test_selected_columns_are_taken_block_by_block():
+    X = np.arange(20.0).reshape(5, 4)
+    some = Selected(X, [3, 1])
+    np.testing.assert_array_equal(some[1:3], X[1:3][:, [3, 1]])
+    assert some.shape == (5, 2) and len(some) == 5
+
+
+PEAK = """
+import numpy as np, threading, time, sys
+from moegate import MoERegressor
+X, y = np.load("X.npy", mmap_mode="r"), np.load("y.npy", mmap_mode="r")
+def anonymous():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) / 1024
+peak, going = [anonymous()], True
+def watch():
+    while going:
+        peak.append(anonymous()); time.sleep(0.002)
+thread = threading.Thread(target=watch); thread.start()
+n = int(sys.argv[1])
+model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1]).fit(X[:n], y[:n])
+going = False; thread.join()
+print(model.certificate_["kind"], max(peak) - peak[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
+def test_anonymous_memory_does_not_grow_with_rows(tmp_path):
+    """Growth beyond the state of each row that a fit keeps (a mask and a key), while X takes 120 MB."""
+    X, y = wells(1_500_000, 10)
+    np.save(tmp_path / "X.npy", X), np.save(tmp_path / "y.npy", y)
+    (tmp_path / "peak.py").write_text(textwrap.dedent(PEAK))
+    grown = []
+    for n in (300_000, 1_500_000):
+        command = [sys.executable, "peak.py", str(n)]
+        out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment())
+        kind, megabytes = out.stdout.split()
+        assert kind == "interior"
+        grown.append(float(megabytes))
+    assert grown[1] - grown[0] < 40
+
+
+def environment():
+    """Of a process that imports this package, with one thread."""
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def test_few_passes_over_all_rows_after_the_subsample(monkeypatch):
+    n, passes, stages = 100_000, [], []
+    total, rivals = Rows.total, fitting._rivals
+    monkeypatch.setattr(Rows, "total", lambda rows, *args: passes.append(rows.n_rows) or total(rows, *args))
+    monkeypatch.setattr(fitting, "_rivals", lambda *args: stages.append(len(passes)) or rivals(*args))
+    X, y = wells(n, 4)
+    model = MoERegressor(n_experts=4, n_init=2, random_state=0).fit(X, y)
+    assert model.certificate_["kind"] == "interior" and model.certificate_["decrement"] < 1e-8
+    assert model.init_results_.stage[0] == "full" and model.init_results_.n_rows[0] == n
+    assert passes[stages[0] :].count(n) <= 12
+
+
+def test_the_end_of_a_large_fit_is_that_of_newton_on_all_rows():
+    X, y = wells(80_000, 2)
+    model = MoERegressor(n_experts=4, n_init=2, random_state=0).fit(X, y)
+    again = MoERegressor(n_experts=4, init=model.theta_).fit(X, y)
+    assert again.loglik_ == pytest.approx(model.loglik_, rel=1e-11)
+    np.testing.assert_allclose(again.theta_, model.theta_, rtol=1e-6, atol=1e-6)
+
+
+def test_one_expert_and_classes_need_no_array_by_rows_and_experts(monkeypatch):
+    monkeypatch.setattr("moegate.blocks.CACHE_BYTES", 0.0)
+    X, y = wells(2000, 2)
+    one = MoERegressor(n_experts=1).fit(X, y)
+    design = np.column_stack([X, np.ones(len(X))])
+    np.testing.assert_allclose([*one.coef_[0], one.intercept_[0]], np.linalg.lstsq(design, y)[0], rtol=1e-9)
+    assert MoEClassifier(n_experts=1).fit(X, y > 0).certificate_["kind"] == "interior"
