@@ -9,7 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from .initialization import Sample, starts
 from .likelihood import STACKED_ROWS
 from .runs import Run, best_first, climb, judged, pooled, unclimbed
-from .solvers import EM, LBFGS, Continuation, Newton
+from .solvers import EM, LBFGS, Chord, Continuation, Newton
 
 NEWTON_LIMIT = 500  # parameters above which second derivatives cost too much
 
@@ -118,7 +118,7 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
         waiting = _overtaking(long, waiting[n_init:])
     if small is likelihood:
         return long + middle + short
-    near = replace(solver, warm_up=0) if hasattr(solver, "warm_up") else solver  # passes over all rows are dear
+    near = Chord(small, replace(solver, warm_up=0)) if isinstance(solver, Newton) else solver
     parallel = parallel if likelihood.rows.local else Parallel()
     full = _climb_all(parallel, likelihood, near, _rivals(small, long), "full", tasks)
     if not full:  # stopped before: the best so far, on all rows

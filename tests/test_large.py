@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moegate import MoEClassifier, MoERegressor, fitting
+from moegate import MoEClassifier, MoERegressor, fitting, passes
 from moegate.blocks import Rows, Selected
+from moegate.solvers import Chord, Newton
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,3 +123,44 @@ def test_one_expert_and_classes_need_no_array_by_rows_and_experts(monkeypatch):
     design = np.column_stack([X, np.ones(len(X))])
     np.testing.assert_allclose([*one.coef_[0], one.intercept_[0]], np.linalg.lstsq(design, y)[0], rtol=1e-9)
     assert MoEClassifier(n_experts=1).fit(X, y > 0).certificate_["kind"] == "interior"
+
+
+@pytest.fixture(scope="module")
+def climbs():
+    """A likelihood of 30,000 rows, one of a tenth of them, and the maximum of that."""
+    X, y = wells(30_000, 2)
+    model = MoERegressor(n_experts=4, n_init=2, random_state=0).fit(X, y)
+    whole = model.likelihood(X, y)
+    sample = model.likelihood(X[::10], y[::10])
+    return whole, sample, Newton().solve(sample, model.theta_).theta
+
+
+def test_chord_reaches_the_maximum_of_newton_with_fewer_hessians(climbs, monkeypatch):
+    whole, sample, theta = climbs
+    expected = Newton(warm_up=0).solve(whole, theta)
+    seen, total = [], Rows.total
+    monkeypatch.setattr(
+        Rows,
+        "total",
+        lambda rows, function, over=None: seen.append((rows.n_rows, function.func)) or total(rows, function, over),
+    )
+    found = Chord(sample, Newton(warm_up=0)).solve(whole, theta)
+    assert found.loglik == pytest.approx(expected.loglik, rel=1e-13) and found.certificate["kind"] == "interior"
+    np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-7)
+    assert np.all(np.diff(found.history) >= -1e-12 * abs(found.loglik))
+    assert seen.count((30_000, passes.hessian)) <= 2 and seen.count((30_000, passes.score)) >= 3
+
+
+def test_chord_leaves_a_bad_sample_to_newton(climbs):
+    whole, sample, theta = climbs
+    far = theta + 0.3 * np.random.default_rng(0).standard_normal(len(theta)) * np.abs(theta)
+    found = Chord(sample, Newton(warm_up=5)).solve(whole, far)
+    assert found.converged and np.all(np.diff(found.history) >= -1e-12 * abs(found.loglik))
+
+
+def test_a_stopped_chord_is_honest(climbs):
+    whole, sample, theta = climbs
+    calls = []
+    found = Chord(sample, Newton(warm_up=0), monitor=lambda *at: calls.append(at) or True).solve(whole, theta)
+    assert len(calls) == 1 and found.loglik == whole.value(found.theta)
+    assert not found.converged and found.certificate["decrement"] > 1e-8
