@@ -24,4 +24,4 @@ def test_notebook_runs(path, monkeypatch):
 
 
 def test_notebooks_are_text():
-    assert len(NOTEBOOKS) >= 8 and not list((ROOT / "notebooks").glob("*.ipynb"))
+    assert len(NOTEBOOKS) >= 10 and not list((ROOT / "notebooks").glob("*.ipynb"))

@@ -1,0 +1,76 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # 8 High dimension
+#
+# More columns than rows: without a penalty every expert fits its rows exactly. A lasso takes alpha times the absolute slopes from the mean log-likelihood, and most slopes are exactly zero.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from moegate import Lasso, MoERegressor, lasso_path
+
+rng = np.random.default_rng(1)
+n, d = 120, 200
+X = rng.standard_normal((n, d))
+first = rng.random(n) < 1 / (1 + np.exp(-3 * X[:, 1]))
+y = np.where(first, 2 + 2 * X[:, 0], -2 - 2 * X[:, 3]) + 0.5 * rng.standard_normal(n)
+moe = MoERegressor(2, penalty=Lasso(0.12), n_init=3, random_state=0).fit(X, y)
+chosen = [np.flatnonzero(row).tolist() for row in (*moe.coef_, moe.gate_coef_[0])]
+print(moe, chosen)
+assert {0, 3} <= set(chosen[0]) | set(chosen[1]) and 1 in chosen[2]
+
+# %% [markdown]
+# The certificate has two more entries: `kkt`, how far the conditions of a maximum are from holding, and `slack`, how far the columns that are out are from entering.
+
+# %%
+print({name: moe.certificate_[name] for name in ("kind", "kkt", "slack", "n_nonzero")})
+assert moe.certificate_["kkt"] < 1e-6 and moe.certificate_["slack"] > 0
+
+# %% [markdown]
+# ## A path
+#
+# From the strength at which no column enters down, each fit starting from the last one. BIC counts the parameters that are not zero.
+
+# %%
+path = lasso_path(MoERegressor(2, penalty=Lasso(), n_init=3, random_state=0), X, y, n_alphas=10, eps=0.2)
+best = int(np.argmin(path.bic))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+for k, color in enumerate(("#0072B2", "#D55E00")):
+    left.plot(path.alphas, path.coef[:, k], color=color, linewidth=1)
+left.set(xscale="log", xlabel="alpha", ylabel="slope")
+right.plot(path.alphas, path.bic, "o-", color="#444444")
+right.axvline(path.alphas[best], color="#999999", linestyle="--")
+right.set(xscale="log", xlabel="alpha", ylabel="BIC")
+print(path.n_nonzero, path.alphas[best])
+assert path.n_nonzero[0] == 5 and 0 < best
+
+# %% [markdown]
+# The slopes of both experts are shrunk. After selection the chosen columns can be fitted without a penalty; the standard errors of that second fit take the selection as given and are too small.
+
+# %%
+used = sorted(set().union(*chosen))
+again = MoERegressor(2, n_init=3, random_state=0).fit(X[:, used], y)
+print(used, again.coef_.round(2))
+largest = [float(np.abs(fit.coef_).max()) for fit in (moe, again)]
+assert largest[0] < largest[1] and abs(largest[1] - 2) < 0.4
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. With alpha far above the path's largest strength, what is left of the model?
+# 2. Multiply a column by 1000. Does the choice of columns change?
+
+# %% jupyter={"source_hidden": true} tags=["answer"]
+none = MoERegressor(2, penalty=Lasso(10.0), n_init=1, random_state=0).fit(X, y)
+print("1. intercepts and scales:", np.count_nonzero(none.coef_), np.count_nonzero(none.gate_coef_))
+assert np.count_nonzero(none.coef_) == np.count_nonzero(none.gate_coef_) == 0
+scaled = MoERegressor(2, penalty=Lasso(0.12), n_init=3, random_state=0).fit(X * np.where(np.arange(d) == 3, 1000, 1), y)
+assert [np.flatnonzero(row).tolist() for row in (*scaled.coef_, scaled.gate_coef_[0])] == chosen
+print("2. no: columns are standardised first")
