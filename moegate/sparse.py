@@ -92,6 +92,7 @@ class SparseFit:
     def problem(self, gate, experts):
         """The problem on some columns of the gate and of the experts."""
         used = tuple(sorted({*gate, *experts}))
+        place = {c: i for i, c in enumerate(used)}
         rows, units = self.likelihood.rows, self.likelihood.rows.units
         at = list(used)
         small = Rows(
@@ -105,8 +106,8 @@ class SparseFit:
         model = replace(
             self.model,
             n_columns=len(used),
-            gate_columns=tuple(used.index(c) for c in gate),
-            expert_columns=tuple(used.index(c) for c in experts),
+            gate_columns=tuple(place[c] for c in gate),
+            expert_columns=tuple(place[c] for c in experts),
             names=None if self.model.names is None else tuple(self.model.names[c] for c in used),
         )
         built = self.penalty.build(model, small.units)
@@ -262,7 +263,7 @@ def _columns(rows, old, new):
     """Coefficients (..., old columns + others) on the columns `new`; the others, intercept and scale, stay last."""
     out = np.zeros((*rows.shape[:-1], len(new) + rows.shape[-1] - len(old)))
     out[..., len(new) :] = rows[..., len(old) :]
-    shared = [(new.index(c), i) for i, c in enumerate(old) if c in set(new)]
-    for there, here in shared:
-        out[..., there] = rows[..., here]
+    at = {c: i for i, c in enumerate(new)}
+    here = [i for i, c in enumerate(old) if c in at]
+    out[..., [at[old[i]] for i in here]] = rows[..., here]
     return out

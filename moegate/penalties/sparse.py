@@ -89,6 +89,11 @@ class Sparse:
         norm = self.norms(z)
         return z * np.maximum(0.0, 1.0 - size * self.weights / np.where(norm > 0, norm, 1.0))
 
+    def among(self, keep):
+        """The penalty of some coordinates, whole groups, for its norms, value, prox and residual."""
+        none = np.zeros(0, dtype=int)
+        return Sparse(none, none, self.weights[keep], np.unique(self.groups[keep], return_inverse=True)[1])
+
     def residual(self, u, score):
         """How far each group is from the conditions of a maximum, (q,): 0 where they hold.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, eigh, eigvalsh
 
 from .solution import UNCERTIFIED, Solution
 
@@ -71,10 +71,15 @@ class Proximal:
         return Solution(u, history[-1], np.array(history), certificate["kind"] != "none", certificate)
 
     def _step(self, problem, u, at, value):
-        """The first damping whose step climbs; u itself where none does."""
-        for share in dampings(at):
-            B = at.hessian + share * at.information
-            target = minimised(B, at.score + B @ u, u, problem.penalty)
+        """The first damping whose step climbs; u itself where none does. Zeros that are in order stay."""
+        penalty = problem.penalty
+        moves = (penalty.norms(u) > 0) | (penalty.weights == 0) | (penalty.residual(u, at.score) > 0)
+        keep, target = np.flatnonzero(moves), u.copy()
+        few, start, score = penalty.among(keep), u[keep], at.score[keep]
+        hessian, information = (A[np.ix_(keep, keep)] for A in (at.hessian, at.information))
+        for share in dampings(hessian, information):
+            B = hessian + share * information
+            target[keep] = minimised(B, score + B @ start, start, few)
             found = self._searched(problem, u, target, at.score, value)
             if found is not None:
                 return found
@@ -95,10 +100,14 @@ class Proximal:
         return None
 
 
-def dampings(at):
+def dampings(hessian, information):
     """Shares of the EM metric to be added to the observed information: the least that makes it positive, then more."""
-    M = at.information + 1e-10 * np.abs(np.diag(at.information)).max(initial=1e-300) * np.eye(len(at.score))
-    lowest = eigh(at.hessian, M, eigvals_only=True, subset_by_index=[0, 0])[0]
+    lowest = 0.0
+    try:
+        cholesky(hessian, lower=True)
+    except LinAlgError:
+        M = information + 1e-10 * np.abs(np.diag(information)).max(initial=1e-300) * np.eye(len(information))
+        lowest = eigh(hessian, M, eigvals_only=True, subset_by_index=[0, 0])[0]
     least = 0.0 if lowest > -1e-10 else 1.1 * -lowest + 1e-3
     return [least + more for more in (0.0, 0.03, 0.3, 3.0, 30.0, 300.0)]
 
@@ -120,7 +129,8 @@ def minimised(B, b, start, penalty):
     """
     scale = np.sqrt(np.maximum(np.diag(B), 1e-12 * np.abs(np.diag(B)).max(initial=1e-300)))
     scale = np.sqrt(np.bincount(penalty.groups, weights=scale**2) / np.bincount(penalty.groups))[penalty.groups]
-    size = 1.0 / (scale**2 * np.linalg.eigvalsh(B / np.outer(scale, scale))[-1])
+    last = len(B) - 1
+    size = 1.0 / (scale**2 * eigvalsh(B / np.outer(scale, scale), subset_by_index=[last, last])[0])
     z, ahead, t, best = start, start, 1.0, start
     for i in range(STEPS):
         new = penalty.prox(ahead - size * (B @ ahead - b), size)
@@ -144,7 +154,7 @@ def _polished(B, b, z, penalty):
         slope = penalty.weights[at] * z[at] / np.where(norm > 0, norm, 1.0)
         curve = _curvature(z, at, penalty)
         gradient = B[np.ix_(at, at)] @ z[at] - b[at] + slope
-        new[at] -= np.linalg.lstsq(B[np.ix_(at, at)] + curve, gradient, rcond=1e-12)[0]
+        new[at] -= solved(B[np.ix_(at, at)] + curve, gradient)
         alone = penalty.weights[at] * 0 + np.bincount(penalty.groups)[penalty.groups[at]] == 1
         crossed = alone & (penalty.weights[at] > 0) & (np.sign(new[at]) != np.sign(z[at]))
         new[at[crossed]] = 0.0
@@ -152,6 +162,14 @@ def _polished(B, b, z, penalty):
             return new
         z = new
     return z
+
+
+def solved(A, b):
+    """A^-1 b of a positive matrix, the shortest solution of a singular one."""
+    try:
+        return cho_solve(cho_factor(A), b)
+    except LinAlgError:
+        return np.linalg.lstsq(A, b, rcond=1e-12)[0]
 
 
 def _curvature(z, at, penalty):
