@@ -268,3 +268,12 @@ def test_likelihood_and_criteria_of_spread_rows(data):
     assert model.bic(*spread_rows) == pytest.approx(model.bic(X, y, weight), rel=1e-12)
     with pytest.raises(TypeError, match="not listed one by one"):
         outside.score_obs(model.theta_)
+
+
+def test_a_response_in_memory_goes_with_its_rows(data):
+    X, y, _ = data
+    model = MoERegressor(n_init=1, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.cdf(spread(X), y).compute(), model.cdf(X, y), rtol=1e-12)
+    np.testing.assert_allclose(model.cdf(spread(X), 1.5).compute(), model.cdf(X, 1.5), rtol=1e-12)
+    np.testing.assert_allclose(model.score_samples(spread(X), y=spread(y)).compute(), model.score_samples(X, y))
+    np.testing.assert_allclose(model.predict_quantile(spread(X), q=0.3).compute(), model.predict_quantile(X, 0.3))
