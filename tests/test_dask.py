@@ -90,6 +90,9 @@ def test_classes_fit_as_in_memory(data, labels, class_weight):
     assert_same_fit(found, expected)
     assert list(found.classes_) == sorted(labels)
     np.testing.assert_array_equal(found.predict(spread(X)).compute(), expected.predict(X))
+    for name, args in {"predict_proba": (), "decision_function": (), "responsibilities": (code,)}.items():
+        lazy = getattr(found, name)(spread(X), *map(spread, args))
+        np.testing.assert_allclose(lazy.compute(), getattr(expected, name)(X, *args), rtol=1e-5, atol=1e-8)
 
 
 def test_counts_with_exposure_fit_as_in_memory(data):

@@ -29,7 +29,7 @@ def _by_partition(method, estimator, X, args, options):
     parts = spread(X, (y, None, exposure), kept=False)
     call = delayed(_called, pure=False)
     made = [call(method, estimator, part, rest, options) for part in parts]
-    like = _called(method, estimator, _example(X, y, exposure), rest, options)
+    like = _called(method, estimator, _example(estimator, X, y, exposure), rest, options)
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(parts)
     blocks = [da.from_delayed(one, (n, *like.shape[1:]), like.dtype) for one, n in zip(made, sizes, strict=True)]
     return da.concatenate(blocks, axis=0, allow_unknown_chunksizes=True)
@@ -51,9 +51,10 @@ def _called(method, estimator, part, rest, options):
     return method(estimator, X, *([] if y is None else [y]), *rest, **given)
 
 
-def _example(X, y, exposure):
+def _example(estimator, X, y, exposure):
     """One row of ones, from which the shape and the dtype of a result are known."""
-    y, exposure = (None if a is None else np.ones(1) for a in (y, exposure))
+    y = None if y is None else getattr(estimator, "classes_", np.ones(1))[:1]
+    exposure = None if exposure is None else np.ones(1)
     row = np.ones((1, X.shape[1]))
     if hasattr(X, "columns"):
         from pandas import DataFrame
