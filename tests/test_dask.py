@@ -280,3 +280,11 @@ def test_a_response_in_memory_goes_with_its_rows(data):
     np.testing.assert_allclose(model.cdf(spread(X), 1.5).compute(), model.cdf(X, 1.5), rtol=1e-12)
     np.testing.assert_allclose(model.score_samples(spread(X), y=spread(y)).compute(), model.score_samples(X, y))
     np.testing.assert_allclose(model.predict_quantile(spread(X), q=0.3).compute(), model.predict_quantile(X, 0.3))
+
+
+@pytest.mark.parametrize("options", [{"gate": "hierarchical"}, {"penalty": "ridge"}, {"solver": "lbfgs"}], ids=str)
+def test_hardly_more_rows_than_the_sample(data, options):
+    X, y, _ = (a[:1400] for a in data)
+    model = MoERegressor(n_experts=2, n_init=1, random_state=0, **options)
+    expected = pick(model.fit(X, y))
+    assert_same_fit(model.fit(spread(X, 500), spread(y, 500)), expected)
