@@ -79,8 +79,9 @@ def pass_cost(n, d, n_experts, folder):
     sums = function(next(rows.stream()))
     likelihood = Likelihood(model, rows)
     likelihood.value(theta)
-    seconds = median_seconds(lambda: likelihood.expand(theta))
-    return {"n": n, "d": d, "K": n_experts, "seconds": seconds, "bytes": len(pickle.dumps(sums))}
+    seconds, score = (median_seconds(partial(f, theta)) for f in (likelihood.expand, likelihood.value_and_score))
+    size = {"d": d, "K": n_experts, "seconds": seconds, "score seconds": score}
+    return {"n": n, **size, "ns a row": 1e9 * seconds / n, "bytes": len(pickle.dumps(sums))}
 
 
 def fit_cost(n, d, n_experts, folder):
@@ -92,17 +93,10 @@ def fit_cost(n, d, n_experts, folder):
     model = MoERegressor(n_experts=n_experts, n_init=4, random_state=0).fit(X, y)
     seconds, Rows.total = time.perf_counter() - began, total
     last = max(i for i, (rows, _) in enumerate(seen) if rows < n)
-    after, hessians = seen[last + 1 :], [f for _, f in seen[last + 1 :] if getattr(f, "func", None) is passes.hessian]
-    kind = model.certificate_["kind"]
-    return {
-        "n": n,
-        "d": d,
-        "K": n_experts,
-        "seconds": seconds,
-        "passes": len(after),
-        "hessians": len(hessians),
-        "kind": kind,
-    }
+    after = [getattr(f, "func", None) for _, f in seen[last + 1 :]]
+    counted = {"passes": len(after), "scores": after.count(passes.score), "hessians": after.count(passes.hessian)}
+    counted["certificate"] = model.certificate_["kind"]
+    return {"n": n, "d": d, "K": n_experts, "seconds": seconds, **counted}
 
 
 def worker_cost(n, d, n_experts, workers):
@@ -173,15 +167,18 @@ def picture(costs, path):
 def extrapolation(costs, fits, workers, rows=10**9, machines=100):
     """Sentences on many rows and workers, from the measured parts alone."""
     cost = max((c for c in costs if (c["d"], c["K"]) == (5, 3)), key=lambda c: c["n"])
-    share, hessians = rows / machines, fits[-1]["hessians"]
-    work, memory = share * cost["seconds"] / cost["n"], share * (cost["d"] + 1) * 8 / 1e9
+    share, hessians, scores = rows / machines, fits[-1]["hessians"], fits[-1]["scores"]
+    work, less = (share * cost[name] / cost["n"] for name in ("seconds", "score seconds"))
+    memory = share * (cost["d"] + 1) * 8 / 1e9
     depth = int(np.ceil(np.log2(share / PIECE * machines)))
     return (
         f"For {rows:.0e} rows, d = {cost['d']}, K = {cost['K']} on {machines} workers each holds {share:.0e} rows "
-        f"({memory:.2g} GB). A Hessian pass takes {work:.3g} s of work on each at the measured "
-        f"{1e9 * cost['seconds'] / cost['n']:.0f} ns a row, and sends sums of {cost['bytes'] / 1e3:.0f} kB from each "
-        f"partition through a tree of depth {depth}. With {hessians} such passes after the subsample, as in the fit "
-        f"above, that is {hessians * work:.0f} s of work and {hessians} rounds. This is arithmetic on measured parts: "
+        f"({memory:.2g} GB). A Hessian pass takes {work:.3g} s of work on each, at the measured "
+        f"{cost['ns a row']:.0f} ns a row, a pass for the score {less:.3g} s. A pass sends sums of "
+        f"{cost['bytes'] / 1e3:.0f} kB from each "
+        f"partition of {PIECE} rows through a tree of depth {depth}. With {hessians} Hessian and {scores} score passes "
+        f"after the subsample, as in the fit above, that is {hessians * work + scores * less:.0f} s of work and "
+        f"{hessians + scores} rounds. This is arithmetic on measured parts: "
         f"what a scheduler needs for {rows / PIECE:.0f} tasks a round has not been measured."
     )
 
@@ -200,8 +197,6 @@ def main():
         costs = [pass_cost(*cell, asked.folder) for cell in cells]
         fits = [fit_cost(int(n), 10, 4, asked.folder) for n in asked.fit]
         workers = [worker_cost(int(asked.workers_rows), 10, 4, w) for w in (1, 2)]
-    for cost in costs:
-        cost["ns a row"] = 1e9 * cost["seconds"] / cost["n"]
     write(costs, fits, workers)
 
 
@@ -217,7 +212,7 @@ def write(costs, fits, workers):
         f"Exponent of n between the two largest: {named}.",
         "![Seconds of a pass against rows](scaling.png)",
         "## Default fits, K = 4, d = 10, well separated",
-        "`passes` over all rows after the subsample stage, of which `hessians` compute second derivatives.",
+        "`passes` over all rows after the subsample stage, among them those for scores and for Hessians.",
         table(fits),
         "## dask worker processes, one thread each",
         f"Two workers take 1/{gain:.2f} of the time of one; `one_partition` is a round over {PIECE} rows.",

@@ -199,6 +199,8 @@ def _climb_all(parallel, likelihood, solver, runs, stage, tasks):
 
 
 def _subsampled(likelihood, size):
-    """The likelihood of a random part of the rows where there are many times more than needed, else itself."""
+    """The likelihood of a random part of the rows where they are elsewhere or far more than needed, else itself."""
     n, size = likelihood.rows.n_rows, max(size, PER_PARAMETER * likelihood.n_params)
-    return likelihood if n <= MUCH_MORE * size else likelihood.on(likelihood.rows.thinned(size / n, draw=size))
+    if likelihood.rows.local and n <= MUCH_MORE * size:
+        return likelihood
+    return likelihood.on(likelihood.rows.thinned(min(1.0, size / n), draw=size))

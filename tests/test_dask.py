@@ -90,6 +90,9 @@ def test_classes_fit_as_in_memory(data, labels, class_weight):
     assert_same_fit(found, expected)
     assert list(found.classes_) == sorted(labels)
     np.testing.assert_array_equal(found.predict(spread(X)).compute(), expected.predict(X))
+    for name, args in {"predict_proba": (), "decision_function": (), "responsibilities": (code,)}.items():
+        lazy = getattr(found, name)(spread(X), *map(spread, args))
+        np.testing.assert_allclose(lazy.compute(), getattr(expected, name)(X, *args), rtol=1e-5, atol=1e-8)
 
 
 def test_counts_with_exposure_fit_as_in_memory(data):
@@ -268,3 +271,20 @@ def test_likelihood_and_criteria_of_spread_rows(data):
     assert model.bic(*spread_rows) == pytest.approx(model.bic(X, y, weight), rel=1e-12)
     with pytest.raises(TypeError, match="not listed one by one"):
         outside.score_obs(model.theta_)
+
+
+def test_a_response_in_memory_goes_with_its_rows(data):
+    X, y, _ = data
+    model = MoERegressor(n_init=1, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.cdf(spread(X), y).compute(), model.cdf(X, y), rtol=1e-12)
+    np.testing.assert_allclose(model.cdf(spread(X), 1.5).compute(), model.cdf(X, 1.5), rtol=1e-12)
+    np.testing.assert_allclose(model.score_samples(spread(X), y=spread(y)).compute(), model.score_samples(X, y))
+    np.testing.assert_allclose(model.predict_quantile(spread(X), q=0.3).compute(), model.predict_quantile(X, 0.3))
+
+
+@pytest.mark.parametrize("options", [{"gate": "hierarchical"}, {"penalty": "ridge"}, {"solver": "lbfgs"}], ids=str)
+def test_hardly_more_rows_than_the_sample(data, options):
+    X, y, _ = (a[:1400] for a in data)
+    model = MoERegressor(n_experts=2, n_init=1, random_state=0, **options)
+    expected = pick(model.fit(X, y))
+    assert_same_fit(model.fit(spread(X, 500), spread(y, 500)), expected)

@@ -1,6 +1,7 @@
 """Methods that go row by row: on dask input they are applied to each partition, when the result is computed."""
 
 from functools import wraps
+from inspect import signature
 
 import numpy as np
 
@@ -23,17 +24,25 @@ def _by_partition(method, estimator, X, args, options):
     import dask.array as da
     from dask import delayed
 
-    first = args[0] if args else options.pop("y", None)
-    by_row = is_dask(first)  # a response for each row, not a grid or a level
-    y, exposure = first if by_row else None, options.pop("exposure", None)
-    rest = args[1:] if by_row else ([first, *args[1:]] if first is not None else [])
+    y, rest, options = _by_row(method, args, options)
+    exposure = options.pop("exposure", None)
     parts = spread(X, (y, None, exposure), kept=False)
     call = delayed(_called, pure=False)
-    call = [call(method, estimator, part, rest, options) for part in parts]
-    like = _called(method, estimator, _example(X, y, exposure), rest, options)
+    made = [call(method, estimator, part, rest, options) for part in parts]
+    like = _called(method, estimator, _example(estimator, X, y, exposure), rest, options)
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(parts)
-    blocks = [da.from_delayed(c, (n, *like.shape[1:]), like.dtype) for c, n in zip(call, sizes, strict=True)]
+    blocks = [da.from_delayed(one, (n, *like.shape[1:]), like.dtype) for one, n in zip(made, sizes, strict=True)]
     return da.concatenate(blocks, axis=0, allow_unknown_chunksizes=True)
+
+
+def _by_row(method, args, options):
+    """The response of each row, if the method takes one and it is not one number for all; the other arguments."""
+    second = list(signature(method).parameters)[2:3]
+    named = dict(zip(second, args, strict=False)) | options
+    y = named.get("y")
+    if y is None or np.ndim(y) == 0:
+        return None, args, options
+    return y, args[1:], {name: value for name, value in options.items() if name != "y"}
 
 
 def _called(method, estimator, part, rest, options):
@@ -42,8 +51,13 @@ def _called(method, estimator, part, rest, options):
     return method(estimator, X, *([] if y is None else [y]), *rest, **given)
 
 
-def _example(X, y, exposure):
+def _example(estimator, X, y, exposure):
     """One row of ones, from which the shape and the dtype of a result are known."""
-    one = lambda a: None if a is None else np.ones(1)  # noqa: E731
-    row = X._meta_nonempty.iloc[:1] if hasattr(X, "_meta_nonempty") else np.ones((1, X.shape[1]))
-    return row, one(y), None, one(exposure)
+    y = None if y is None else getattr(estimator, "classes_", np.ones(1))[:1]
+    exposure = None if exposure is None else np.ones(1)
+    row = np.ones((1, X.shape[1]))
+    if hasattr(X, "columns"):
+        from pandas import DataFrame
+
+        row = DataFrame(row, columns=X.columns)
+    return row, y, None, exposure
