@@ -1,4 +1,4 @@
-"""Sphinx: the guide is made of the notebooks, the reference of the docstrings, the performance page of the benchmarks."""
+"""Sphinx: the guide from the notebooks, the reference from docstrings, the performance page from the benchmarks."""
 
 import os
 import re
@@ -64,8 +64,8 @@ def convert_notebooks():
 def collect_results():
     """The performance page: the files that the benchmarks write, one section each."""
     intro = (
-        "# Performance\n\nWhat the benchmarks measured, as they wrote it: speed by `make bench`, the rest by the command "
-        "that each section names. Times belong to the machine that a section names; ratios travel better.\n"
+        "# Performance\n\nWhat the benchmarks measured, as they wrote it: speed by `make bench`, the rest by the "
+        "command that each section names. Times belong to the machine that a section names; ratios travel better.\n"
     )
     parts = [path.read_text() for path in sorted((ROOT / "benchmarks").glob("*.md"), key=lambda p: p.stem != "results")]
     text = "\n".join([intro, *(re.sub(r"^#", "##", part, flags=re.MULTILINE) for part in parts)])
