@@ -40,6 +40,18 @@ def runs_table(runs):
     return pd.DataFrame(rows)
 
 
+def fitted_line(estimator):
+    """K, gate, log-likelihood and certificate of a fit in one line; empty before it."""
+    if not hasattr(estimator, "certificate_"):
+        return ""
+    K, gate = estimator.model_.n_experts, estimator.gate
+    name = gate if isinstance(gate, str) else type(gate).__name__
+    return (
+        f"{K} {estimator.experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
+        f"certificate {estimator.certificate_['kind']}"
+    )
+
+
 def ending_message(run, likelihood, estimator):
     """The warning for a winner that is not a sound interior maximum; None for one that is."""
     if run.kind == "pooled" and estimator.n_experts > 1:
