@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt --editable
 DEMO_READY := $(VENV)/.demo-ready
+DOCS_READY := $(VENV)/.docs-ready
 TEST_READY := $(VENV)/.test-ready
 
 .DELETE_ON_ERROR:
-.PHONY: demo test bench simulations-quick simulations lint clean
+.PHONY: demo test bench docs simulations-quick simulations lint clean
 
 demo: $(DEMO_READY)
 	$(BIN)/python -m moegate.demo
@@ -25,6 +26,10 @@ test: $(TEST_READY)
 bench: $(TEST_READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
+# Warnings are errors. make docs DOCS_EXECUTION=cache also runs the notebooks that have changed.
+docs: $(DOCS_READY)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 simulations-quick: $(TEST_READY)
 	$(BIN)/python -m simulations all --quick --workers $(WORKERS)
 
@@ -37,7 +42,7 @@ lint: $(TEST_READY)
 	$(BIN)/python -m ruff format --check .
 
 clean:
-	rm -rf demo build dist .benchmarks .pytest_cache .ruff_cache *.egg-info
+	rm -rf docs/_build docs/generated docs/guide/*.ipynb docs/performance.md demo build dist .benchmarks .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # Nothing is installed again until one of these two files changes.
@@ -51,6 +56,11 @@ $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing moegate and its development tools into $(VENV) (once, about a minute)"
 	$(PIP) '.[dev,progress]'
 	@touch $@ $(DEMO_READY)
+
+$(DOCS_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing moegate and its documentation tools into $(VENV) (once, about a minute)"
+	$(PIP) '.[dev,progress,docs]'
+	@touch $@ $(TEST_READY) $(DEMO_READY)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit("moegate needs Python 3.11 or newer, but $(PYTHON) is %d.%d; name another one: make PYTHON=python3.13" % v[:2] if v < (3, 11) else 0)'

@@ -173,15 +173,3 @@ def test_weights_pass_through_a_pipeline(diabetes):
     weight = np.where(np.arange(len(y)) < 200, 1.0, 0.0)
     pipeline = make_pipeline(quick()).fit(X, y, moeregressor__sample_weight=weight)
     np.testing.assert_allclose(pipeline.predict(X), quick().fit(X[:200], y[:200]).predict(X), rtol=1e-9)
-
-
-def test_a_fit_says_what_it_found():
-    X = np.linspace(-2, 2, 200)[:, None]
-    y = np.abs(X[:, 0]) + np.random.default_rng(0).standard_normal(200)
-    moe = MoERegressor(2, gate="laplace", random_state=0)
-    assert repr(moe) == "MoERegressor(gate='laplace', random_state=0)" and "fitted: 2" not in moe._repr_html_()
-    moe.fit(X, y)
-    line = f"fitted: 2 experts, laplace gate, log-likelihood {moe.loglik_:.2f}, certificate {moe.certificate_['kind']}"
-    assert repr(moe).splitlines() == ["MoERegressor(gate='laplace', random_state=0)", line]
-    assert f"<p>{line}</p></body>" in moe._repr_html_()
-    assert moe._repr_mimebundle_()["text/plain"] == repr(moe)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, estimator_html_repr
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -24,7 +24,7 @@ from .labels import canonical, named, reached, reordered
 from .lazy import row_wise
 from .origin import origin
 from .progress import Progress
-from .report import ending_message, in_a_line, runs_table
+from .report import ending_message, fitted_line, runs_table
 from .training import evaluation_rows, training_data
 
 
@@ -32,15 +32,13 @@ class MoEBase(CallbackSupportMixin, BaseEstimator):
     """Fitting and evaluation of a mixture of experts; the parameters are those of `MoERegressor`."""
 
     def __repr__(self, N_CHAR_MAX=700):
-        text = super().__repr__(N_CHAR_MAX)
-        return f"{text}\n{in_a_line(self)}" if hasattr(self, "certificate_") else text
+        """The parameters as scikit-learn shows them and, once fitted, a line on the fit."""
+        line = fitted_line(self)
+        return super().__repr__(N_CHAR_MAX) + (f"\n# {line}" if line else "")
 
     def _html_repr(self):
-        """The parameters as scikit-learn shows them and, of a fit, how it ended."""
-        shown = estimator_html_repr(self)
-        if not hasattr(self, "certificate_"):
-            return shown
-        return shown.replace("</body>", f"<p>{escape(in_a_line(self))}</p></body>")
+        line = fitted_line(self)
+        return (f"<p>{escape(line)}</p>" if line else "") + super()._html_repr()
 
     # fitting --------------------------------------------------------------------------------------------------------
 

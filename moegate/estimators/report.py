@@ -5,15 +5,6 @@ import numpy as np
 EMPTY = 0.5  # rows below which an expert has none
 
 
-def in_a_line(estimator):
-    """What a fit found: experts, gate, log-likelihood and the kind of end."""
-    K, kind, gate = estimator.model_.n_experts, estimator.certificate_["kind"], estimator.gate
-    gate = f"{gate} gate" if isinstance(gate, str) else repr(gate)
-    end = "not certified as a maximum" if kind == "none" else f"certificate {kind}"
-    experts = "1 expert" if K == 1 else f"{K} experts, {gate}"
-    return f"fitted: {experts}, log-likelihood {estimator.loglik_:.2f}, {end}"
-
-
 def runs_table(runs):
     """One row per run, as a DataFrame.
 
@@ -47,6 +38,18 @@ def runs_table(runs):
         for run in runs
     ]
     return pd.DataFrame(rows)
+
+
+def fitted_line(estimator):
+    """K, gate, log-likelihood and certificate of a fit in one line; empty before it."""
+    if not hasattr(estimator, "certificate_"):
+        return ""
+    K, gate = estimator.model_.n_experts, estimator.gate
+    name = gate if isinstance(gate, str) else type(gate).__name__
+    return (
+        f"{K} {estimator.experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
+        f"certificate {estimator.certificate_['kind']}"
+    )
 
 
 def ending_message(run, likelihood, estimator):
