@@ -28,7 +28,7 @@ bench: $(TEST_READY)
 
 # Warnings are errors. make docs DOCS_EXECUTION=cache also runs the notebooks that have changed.
 docs: $(DOCS_READY)
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -E -a -W --keep-going -b html docs docs/_build/html
 
 simulations-quick: $(TEST_READY)
 	$(BIN)/python -m simulations all --quick --workers $(WORKERS)

@@ -2,7 +2,6 @@
 
 import warnings
 from functools import partial
-from html import escape
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -24,21 +23,12 @@ from .labels import canonical, named, reached, reordered
 from .lazy import row_wise
 from .origin import origin
 from .progress import Progress
-from .report import ending_message, fitted_line, runs_table
+from .report import Described, ending_message, runs_table
 from .training import evaluation_rows, training_data
 
 
-class MoEBase(CallbackSupportMixin, BaseEstimator):
+class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     """Fitting and evaluation of a mixture of experts; the parameters are those of `MoERegressor`."""
-
-    def __repr__(self, N_CHAR_MAX=700):
-        """The parameters as scikit-learn shows them and, once fitted, a line on the fit."""
-        line = fitted_line(self)
-        return super().__repr__(N_CHAR_MAX) + (f"\n# {line}" if line else "")
-
-    def _html_repr(self):
-        line = fitted_line(self)
-        return (f"<p>{escape(line)}</p>" if line else "") + super()._html_repr()
 
     # fitting --------------------------------------------------------------------------------------------------------
 

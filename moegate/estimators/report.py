@@ -1,5 +1,7 @@
 """How a fit ended, for people: the table of starts and the warning that names the expert and the next step."""
 
+from html import escape
+
 import numpy as np
 
 EMPTY = 0.5  # rows below which an expert has none
@@ -38,6 +40,19 @@ def runs_table(runs):
         for run in runs
     ]
     return pd.DataFrame(rows)
+
+
+class Described:
+    """Text and HTML that say how a fit ended, below the parameters as scikit-learn shows them."""
+
+    def __repr__(self, N_CHAR_MAX=700):
+        """The parameters as scikit-learn shows them and, once fitted, a line on the fit."""
+        line = fitted_line(self)
+        return super().__repr__(N_CHAR_MAX) + (f"\n# {line}" if line else "")
+
+    def _html_repr(self):
+        line = fitted_line(self)
+        return (f"<p>{escape(line)}</p>" if line else "") + super()._html_repr()
 
 
 def fitted_line(estimator):
