@@ -67,7 +67,10 @@ def collect_results():
         "# Performance\n\nWhat the benchmarks measured, as they wrote it: speed by `make bench`, the rest by the "
         "command that each section names. Times belong to the machine that a section names; ratios travel better.\n"
     )
-    parts = [path.read_text() for path in sorted((ROOT / "benchmarks").glob("*.md"), key=lambda p: p.stem != "results")]
+    parts = [
+        re.sub(r"\]\(([\w.]+\.png)\)", r"](../benchmarks/\1)", path.read_text())
+        for path in sorted((ROOT / "benchmarks").glob("*.md"), key=lambda p: p.stem != "results")
+    ]
     text = "\n".join([intro, *(re.sub(r"^#", "##", part, flags=re.MULTILINE) for part in parts)])
     write_if_new(HERE / "performance.md", text)
 
