@@ -10,8 +10,10 @@ import argparse
 import pickle
 import tempfile
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 from conftest import machine
@@ -84,17 +86,36 @@ def pass_cost(n, d, n_experts, folder):
     return {"n": n, **size, "ns a row": 1e9 * seconds / n, "bytes": len(pickle.dumps(sums))}
 
 
+@contextmanager
+def anonymous_peak(status=Path("/proc/self/status")):
+    """Anonymous memory of this process in MB, every 10 ms, where the system says so."""
+    seen, ended = [], Event()
+
+    def watch():
+        while status.exists() and not ended.wait(0.01):
+            line = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+            seen.append(int(line.split()[1]) / 1024)
+
+    thread = Thread(target=watch)
+    thread.start()
+    yield seen
+    ended.set()
+    thread.join()
+
+
 def fit_cost(n, d, n_experts, folder):
     """Passes over all rows of a default fit after its subsample stage, and its seconds."""
     X, y = data(n, d, folder)
     seen, total = [], Rows.total
     Rows.total = lambda rows, function, over=None: seen.append((rows.n_rows, function)) or total(rows, function, over)
-    began = time.perf_counter()
-    model = MoERegressor(n_experts=n_experts, n_init=4, random_state=0).fit(X, y)
-    seconds, Rows.total = time.perf_counter() - began, total
+    with anonymous_peak() as peak:
+        began = time.perf_counter()
+        model = MoERegressor(n_experts=n_experts, n_init=4, random_state=0).fit(X, y)
+        seconds, Rows.total = time.perf_counter() - began, total
     last = max(i for i, (rows, _) in enumerate(seen) if rows < n)
     after = [getattr(f, "func", None) for _, f in seen[last + 1 :]]
     counted = {"passes": len(after), "scores": after.count(passes.score), "hessians": after.count(passes.hessian)}
+    counted["anonymous MB"] = max(peak, default=np.nan)
     counted["certificate"] = model.certificate_["kind"]
     return {"n": n, "d": d, "K": n_experts, "seconds": seconds, **counted}
 

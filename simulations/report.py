@@ -66,6 +66,8 @@ def figure(experiment, rows, path):
             curve(ax, slope(part, column, experiment.span), color, arm.name, arm.claims.get(column))
         ax.axvspan(*experiment.span, color="#EEEEEE", zorder=0)
         ax.set(xscale="log", yscale="log", xlabel="n", title=column)
+        ax.set_xticks(experiment.span, [f"{n:g}" if n < 1e4 else f"{n / 1000:g}k" for n in experiment.span])
+        ax.tick_params(axis="x", which="minor", labelbottom=False)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("median, 10% to 90%")
     axes[0, -1].legend(fontsize="x-small", frameon=False)
