@@ -207,6 +207,18 @@ def cluster():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that distributed leaves
+def test_one_worker_process_fits_as_in_memory(data):
+    distributed = pytest.importorskip("distributed")
+    X, y, _ = data
+    model = MoERegressor(n_init=1, random_state=0)
+    expected = pick(model.fit(X, y))
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options, silence_logs=50) as made, distributed.Client(made):
+        assert_same_fit(model.fit(spread(X), spread(y)), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that distributed leaves
 def test_worker_processes_fit_as_in_memory_and_may_die(data, cluster):
     X, y, _ = data
     model = MoERegressor(n_init=1, random_state=0)
