@@ -108,7 +108,7 @@ class Arm:
         if self.start == "cold":
             return estimator.set_params(random_state=int(rng.integers(2**31 - 1))).fit(X, y)
         fits = [clone(estimator).set_params(init=start).fit(X, y) for start in self.starts(len(y), rng)]
-        return max(fits, key=lambda fit: fit.loglik_)
+        return max(fits, key=lambda fit: (not fit.init_results_["degenerate"].iloc[0], fit.loglik_))
 
     def starts(self, n, rng):
         """Parameter vectors next to the truth."""

@@ -10,6 +10,7 @@ from .solution import Spectrum, Watch
 STAGE_STEPS = 6  # Newton iterations at each stage of a path
 SIZES = 2.0 ** -np.arange(0, 24, 3)  # of trial moves, relative to a parameter's own size
 ROUNDS = 20  # of trial moves and Newton at most
+LEVEL = 0.01  # eigenvalue of the information in the EM metric below which a direction is level or bends up
 NOTHING = 0.01  # log-likelihood that a trial move must gain to go on
 
 
@@ -20,7 +21,8 @@ class Continuation:
     A likelihood that jumps or has kinks where the gate selects other experts for a row has its maximum on such borders
     as a rule, where no derivative vanishes. The path leads there through smooth neighbours; at its end many moves of
     gate and experts are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood:
-    the certificate's kind is "border", or "interior" where the derivatives vanish too.
+    the certificate's kind is "border", or "interior" where the derivatives vanish too. At a border the curvature is
+    that of the selection as it stands: its smallest eigenvalue may be negative where a jump stands in the way.
 
     Parameters
     ----------
@@ -80,13 +82,16 @@ def _certified(solution, held):
     certificate = dict(solution.certificate)
     if not held:
         certificate["kind"] = "none"
-    elif certificate["kind"] == "none" and certificate["min_eigenvalue"] > 0 and not certificate["at_boundary"]:
+    elif certificate["kind"] == "none" and not certificate["at_boundary"]:
         certificate["kind"] = "border"
     return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
 
 
 def directions(likelihood, theta, rng):
-    """Of trial moves, (S, p): parameters of the gate, random ones of the gate, the experts alone, all by curvature."""
+    """Of trial moves, (S, p): parameters of the gate, random ones of the gate, the experts alone, all by curvature.
+
+    Where the curvature is not negative, a Newton step says nothing of how far to go: there, moves of one EM unit too.
+    """
     at, p = likelihood.gate_arguments, len(theta)
     gate = np.zeros((2 * len(at), p))
     size = np.maximum(np.abs(theta[at]), 1.0)
@@ -96,7 +101,8 @@ def directions(likelihood, theta, rng):
     alone = np.zeros((1, p))
     alone[0, experts] = np.linalg.lstsq(-here.hessian[np.ix_(experts, experts)], here.score[experts])[0]
     curved = spectrum.vectors * (spectrum.score / np.maximum(np.abs(spectrum.values), 1e-6))
-    return np.vstack([gate, alone, curved.T, curved.sum(axis=1)])
+    uphill = spectrum.vectors[:, spectrum.values < LEVEL]
+    return np.vstack([gate, alone, curved.T, curved.sum(axis=1), uphill.T])
 
 
 def best_trial(likelihood, theta, rng):
