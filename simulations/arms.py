@@ -14,10 +14,12 @@ from .starts import near, near_tree
 from .trees import TREES, branches_of
 from .truths import TRUTHS
 
+LOSSES = "loss loss_uncapped weights gate slope intercept variance".split()
 MEASURED = (  # columns of every row, beside the task's own and the seconds
-    "loglik loglik_truth certificate decrement min_eigenvalue iterations cells "
-    "loss loss_uncapped weights gate slope intercept variance hellinger total_variation"
-).split()
+    *"loglik loglik_truth certificate decrement min_eigenvalue iterations cells".split(),
+    *LOSSES,
+    *"hellinger total_variation".split(),
+)
 UNKNOWN = dict.fromkeys(range(4, 9), 8)  # exponents r(m) beyond those known: at least 7
 HALF = dict.fromkeys("loss hellinger total_variation weights gate slope intercept variance".split(), -0.5)
 TREE_RULES = {  # the root's and the children's: without Laplace at both levels gate and experts interact
@@ -39,8 +41,8 @@ class Arm:
         Experts fitted.
     gate : str or gate
         What is fitted.
-    rule : str
-        Of the Voronoi loss.
+    rule : str, optional
+        Of the Voronoi loss; without one only densities are compared.
     start : {"near", "cold"}
     draws : int
         Starts for each way to share the atoms out, if near.
@@ -58,6 +60,8 @@ class Arm:
         The theory's exponent of n, by column.
     upper : bool
         Whether the theorem bounds them from above only.
+    times : int
+        How many times the experiment's replicates: of fits that cost little.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Arm:
     top: int = None
     claims: dict = field(default_factory=dict)
     upper: bool = False
+    times: int = 1
 
     @property
     def model(self):
@@ -120,6 +125,8 @@ class Arm:
 
     def losses(self, fit, truth):
         """Voronoi losses: by average gate mass, capped; and in the papers' form, by exp(b) and without a cap."""
+        if self.rule is None:
+            return dict.fromkeys(LOSSES, np.nan) | {"cells": ""}
         if self.sizes:
             return tree_losses(fit, truth, self.sizes, TREE_RULES[self.truth])
         fitted, true = measure(fit, truth), true_measure(truth)

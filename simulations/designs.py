@@ -67,6 +67,7 @@ DENSITY = {"hellinger": -0.5, "total_variation": -0.5}
 TEMPERATURE = {"error_slope": 0.0, "error_tau": 0.0, "error_ratio": -0.5, "hellinger": -0.5}
 OVER = {"claims": {"loss": -0.5, "weights": -0.5, "hellinger": -0.5}, "upper": True}
 T3 = {"truth": "T3", "rule": "softmax", "top": 2}
+DENSE = {"rule": None, "claims": {"hellinger": -0.5, "total_variation": -0.5}}  # where no Voronoi loss is defined
 TREE_NAMES = ("SS", "SL", "LL")
 
 EXPERIMENTS = (
@@ -181,7 +182,7 @@ EXPERIMENTS = (
             Arm("d=2", "laplace2", 2, "laplace", "laplace", claims=HALF),
         ),
         sizes(1e3, 3e4, 8),
-        50,
+        200,
         ("loss", *GROUPS, "hellinger"),
         (3_000, 30_000),
     ),
@@ -195,7 +196,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "hierarchical",
-        tuple(Arm(f"{name} exact", name, 4, sizes=(2, 2), claims=HALF) for name in TREE_NAMES)
+        tuple(Arm(f"{name} exact", name, 4, sizes=(2, 2), claims=HALF, times=5) for name in TREE_NAMES)
         + tuple(Arm(f"{name} over", name, 6, sizes=(4, 2), **OVER) for name in TREE_NAMES),
         sizes(2e3, 2e4, 5),
         12,
@@ -213,6 +214,23 @@ EXPERIMENTS = (
         50,
         ("loss", "hellinger"),
         (3_000, 30_000),
+    ),
+    Experiment(
+        "other-gates",
+        (
+            Arm("softmax, d=1", "coverage", 2, **DENSE),
+            Arm("softmax, d=3", "coverage3", 2, **DENSE),
+            Arm("cosine", "cosine", 3, "cosine", **DENSE),
+            Arm("tanh", "tanh", 2, "modified_softmax", **DENSE),
+            Arm("gumbel", "gumbel", 2, "gumbel", **DENSE),
+            Arm("sparsemax", "sparsemax", 2, "sparsemax", **DENSE),
+            Arm("top-2 of 4", "T4", 4, TopKGate(2), **DENSE),
+        ),
+        sizes(3e3, 3e4, 5),
+        20,
+        ("hellinger", "total_variation"),
+        (3_000, 30_000),
+        ((500, 1000), 2),
     ),
     Experiment(
         "dendrogram",

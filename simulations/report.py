@@ -10,6 +10,7 @@ from .rates import above_truth, certified, slope, verdict
 from .table import RESULTS, Table
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")  # Okabe and Ito, without black
+LISTED = 40  # misses of an arm that are named one by one
 HEADER = "experiment,arm,column,theory,slope,95% interval,verdict,certified,>= truth,rows,minutes".split(",")
 INTRO = """# Simulations
 
@@ -86,12 +87,21 @@ def curve(ax, found, color, name, expected):
 
 
 def misses(rows):
-    """Rows that are not certified or below the truth, in words."""
-    bad = [row for row in rows if row["certificate"] == "none" or above_truth([row]) < 1]
+    """Rows that are not certified or below the truth, by arm and size; of many only how many."""
+    bad = {}
+    for row in rows:
+        low = above_truth([row]) < 1
+        if row["certificate"] == "none" or low:
+            word = row["replicate"] + (" below the truth" if low else "")
+            bad.setdefault(row["arm"], {}).setdefault(row["n"], []).append(word)
     if not bad:
         return "All fits are certified and at least as likely as the truth.\n"
-    named = ", ".join(f"{row['arm']} n={row['n']} #{row['replicate']} ({row['certificate']})" for row in bad)
-    return f"Not certified, or less likely than the truth, {len(bad)} of {len(rows)}:\n\n> {named}\n"
+    out = "Not certified, or less likely than the truth (replicates):\n\n"
+    for arm, sizes in bad.items():
+        count = sum(map(len, sizes.values()))
+        named = "; ".join(f"n={n}: {', '.join(words)}" for n, words in sizes.items()) if count <= LISTED else "many"
+        out += f"- {arm}, {count} of {sum(row['arm'] == arm for row in rows)}: {named}\n"
+    return out
 
 
 def measured(experiment, rows):
@@ -111,7 +121,7 @@ def section(experiment, rows, picture):
     seconds = sum(float(row["seconds"]) for row in rows)
     head = f"\n## {experiment.name}\n\n{experiment.text}\n\n![{experiment.name}](results/{picture.name})\n\n"
     low, high = experiment.span
-    planned = len(experiment.arms) * len(experiment.sizes) * experiment.replicates
+    planned = sum(arm.times for arm in experiment.arms) * len(experiment.sizes) * experiment.replicates
     facts = f"{len(rows)} of {planned} fits in {seconds / 60:.1f} minutes; range of n for slopes {low} to {high}. "
     return head + measured(experiment, rows) + facts + misses(rows)
 

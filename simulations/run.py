@@ -57,7 +57,7 @@ def tasks(experiment, done):
     out = []
     for at, arm in enumerate(experiment.arms):
         for n in experiment.sizes:
-            missing = [r for r in range(experiment.replicates) if (arm.name, str(n), str(r)) not in done]
+            missing = [r for r in range(arm.times * experiment.replicates) if (arm.name, str(n), str(r)) not in done]
             size = max(1, BATCH // n)
             out += [Task(experiment.name, at, n, tuple(missing[i : i + size])) for i in range(0, len(missing), size)]
     return sorted(out, key=lambda task: -task.cost)

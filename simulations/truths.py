@@ -28,6 +28,30 @@ def distance(rows, X):
     return -np.linalg.norm(X[None] - rows[:, None, :-1], axis=2) + rows[:, -1:]
 
 
+def cosine(rows, X):
+    """w_k'x / (||w_k|| ||x||) + b_k."""
+    W = rows[:, :-1] / np.linalg.norm(rows[:, :-1], axis=1, keepdims=True)
+    return W @ (X / np.linalg.norm(X, axis=1, keepdims=True)).T + rows[:, -1:]
+
+
+def projection(S):
+    """Of the columns of S (K, n) on the simplex, by bisection on the threshold."""
+    low, high = S.max(axis=0) - 1, S.max(axis=0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        over = np.maximum(S - middle, 0).sum(axis=0) > 1
+        low, high = np.where(over, middle, low), np.where(over, high, middle)
+    return np.maximum(S - low, 0)
+
+
+def noisy(S):
+    """Mean softmax of two scores with Gumbel noise: the difference of two such noises is logistic."""
+    noise, step = np.linspace(-40, 40, 401, retstep=True)
+    density = step / (2 + 2 * np.cosh(noise))
+    first = (1 / (1 + np.exp(-(S[0] - S[1])[:, None] - noise))) @ density
+    return np.stack([first, 1 - first])
+
+
 def top(S, k):
     """Softmax over the k largest scores."""
     return softmax(np.where(S >= np.sort(S, axis=0)[-k], S, -np.inf))
@@ -61,6 +85,15 @@ class Gate:
 
     def _top_k(self, rows, X):
         return top(affine(rows, X), self.k)
+
+    def _cosine(self, rows, X):
+        return softmax(cosine(rows, X))
+
+    def _sparsemax(self, rows, X):
+        return projection(affine(rows, X))
+
+    def _gumbel(self, rows, X):
+        return noisy(affine(rows, X))
 
     def _laplace(self, rows, X):
         return softmax(distance(rows, X))
@@ -167,13 +200,31 @@ class Truth:
 
 
 TWO = {"slopes": (1, 1), "intercepts": (-1.5, 1.5), "sigma": (0.4, 0.5)}
+THREE = {"slopes": (1, 1, 1), "intercepts": (-2, 0, 2), "sigma": (0.4, 0.5, 0.4)}
 M3 = (((-3.5, 4), (3, -4)), ((-3, -4), (3.5, 3)))
 M3C = (((0, 1), (0, -0.5)), ((1.5, -2.5), (-3, 3.5)))
 TRUTHS = {
     "G2": Truth(Gate(), ((25, -8), (0, 0)), (-20, 20), (15, -5), (0.3, 0.4), (0, 1)),
     "close3": Truth(Gate(), ((-3, 0), (0, 1), (3, 0)), (0.8, -0.8, 0.8), (-0.5, 0.3, 0.5), (0.5,) * 3),
-    "T3": Truth(Gate("top_k"), ((-1.5, 0), (0, 1), (1.5, 0)), (1, 1, 1), (-2, 0, 2), (0.4, 0.5, 0.4)),
+    "coverage": Truth(Gate(), ((1.5, 0.3), (0, 0)), (0.8, -0.8), (-0.5, 0.5), (0.5, 0.6)),
+    "coverage3": Truth(
+        Gate(), ((1, -0.8, 0, 0.3), (0, 0, 0, 0)), ((0.8, -0.5, 0), (-0.8, 0, 0.5)), (-1, 1), (0.5, 0.6)
+    ),
+    "T3": Truth(Gate("top_k"), ((-1.5, 0), (0, 1), (1.5, 0)), **THREE),
+    "T4": Truth(Gate("top_k"), ((-3, 0), (-2, 1), (-1, 1), (0, 0)), (1,) * 4, (-3, -1, 1, 3), (0.4,) * 4),
     "temperature": Truth(Gate(temperature=0.5), ((2, 0.5), (0, 0)), **TWO),
+    "cosine": Truth(
+        Gate("cosine"),
+        tuple((np.cos(angle), np.sin(angle), bias) for angle, bias in ((0, 0.3), (2.1, -0.3), (4.2, 0))),
+        ((1, 0),) * 3,
+        (-2, 0, 2),
+        (0.4, 0.5, 0.4),
+        (-3, 3),
+        translates=False,
+    ),
+    "tanh": Truth(Gate("modified"), ((2, 0.5), (0, 0)), **TWO, box=(-3, 3)),
+    "sparsemax": Truth(Gate("sparsemax"), ((0.8, 0.2), (0, 0)), **TWO),
+    "gumbel": Truth(Gate("gumbel"), ((3, 0.5), (0, 0)), **TWO),
     "activation": Truth(
         Gate("activation", temperature=0.2), ((-0.25, 0), (-1.25, 0)), **TWO, box=(-3, 3), translates=False
     ),

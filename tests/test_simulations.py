@@ -130,7 +130,8 @@ def test_trees_are_what_the_library_calls_the_same(name):
 def test_every_arm_runs_and_climbs_above_the_truth(name):
     arm = next(arm for e in EXPERIMENTS for arm in e.arms if arm.name == name)
     row = arm.run(400, np.random.SeedSequence(3))
-    assert row["loglik"] > row["loglik_truth"] and 0 < row["hellinger"] < 1 and row["loss"] > 0
+    assert row["loglik"] > row["loglik_truth"] and 0 < row["hellinger"] < 1
+    assert arm.rule is None or row["loss"] > 0
 
 
 @pytest.mark.parametrize("name", sorted(TRUTHS.keys() - {"close3", "temperature"}))  # not fitted exactly, or elsewhere
@@ -221,8 +222,8 @@ def test_report_has_a_line_for_each_column(tmp_path):
 
 def test_every_experiment_has_its_words():
     names = "softmax-exact softmax-over3 softmax-over4 softmax-density topk-exact topk-over temperature activation "
-    names += "multinomial multinomial-vanishing laplace-exact laplace-over hierarchical sigmoid dendrogram em-gap "
-    names += "translation"
+    names += "multinomial multinomial-vanishing laplace-exact laplace-over hierarchical sigmoid other-gates dendrogram "
+    names += "em-gap translation"
     assert [e.name for e in EXPERIMENTS] == names.split()
     for experiment in EXPERIMENTS:
         assert len(experiment.text) > 50 and experiment.span[0] >= experiment.sizes[0]
