@@ -13,6 +13,7 @@ from .special import (
     StartedTemperature,
     StoppedEM,
     dendrogram_columns,
+    inside_columns,
     temperature_columns,
     translation_columns,
 )
@@ -105,10 +106,20 @@ EXPERIMENTS = (
     ),
     Experiment(
         "topk-exact",
-        (Arm("top-2 of 3", K=3, gate=TopKGate(2), claims=HALF, **T3),),
+        (
+            Arm(
+                "top-2 of 3",
+                K=3,
+                gate=TopKGate(2),
+                extra=inside_columns,
+                extras=("hellinger_inside",),
+                claims=HALF | {"hellinger_inside": -0.5},
+                **T3,
+            ),
+        ),
         sizes(1500, 16_000, 6),
         30,
-        ("loss", *GROUPS, "hellinger"),
+        ("loss", *GROUPS, "hellinger", "hellinger_inside"),
         (1_500, 16_000),
         ((500, 1000), 3),
     ),

@@ -27,7 +27,7 @@ python -m simulations all [--quick]
 A run can be stopped at any moment and goes on where it was. Slopes are those of log medians on the range of n that the
 experiment names, fixed before any run; intervals are bootstrap intervals over replicates. Where the theorem is a bound
 from above, the verdict is one-sided: it agrees where the interval's upper end is below -0.4. Losses are weighted by
-average gate mass and capped (`moegate.voronoi`). Seconds are of one core.
+average gate mass and capped (`moegate.voronoi`). Times are processor time.
 
 """
 

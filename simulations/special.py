@@ -9,8 +9,10 @@ from moegate import DenseToSparseGate, MoERegressor, dendrogram
 from moegate.estimators.labels import named
 from moegate.voronoi import voronoi_loss
 
-from .arms import UNKNOWN, Arm, measure, true_measure
+from .arms import UNKNOWN, Arm, distances, measure, true_measure
+from .truths import affine
 
+APART = 0.15  # scores, for a point to count as inside a selection
 STEPS = np.linspace(-1, 1, 16)  # of a scan
 
 
@@ -46,6 +48,13 @@ def translation_columns(fit, truth, X, y, rng):
         fitted.mass,
     )
     return {"loss_fixed": voronoi_loss(own, true, exponents=UNKNOWN, translate=False).total}
+
+
+def inside_columns(fit, truth, X, y, rng):
+    """The Hellinger distance where the k-th and the next score of the truth are well apart: away from the borders."""
+    scores = np.sort(affine(truth.R, truth.grid), axis=0)[::-1]
+    apart = scores[truth.gate.k - 1] - scores[truth.gate.k] > APART
+    return {"hellinger_inside": distances(fit, truth, truth.grid[apart])["hellinger"]}
 
 
 def dendrogram_columns(fit, truth, X, y, rng):
