@@ -37,8 +37,8 @@ def main():
     given = parser().parse_args()
     if given.command == "list":
         for experiment in EXPERIMENTS:
-            fits = len(experiment.arms) * len(experiment.sizes) * experiment.replicates
-            print(f"{experiment.name:24s} {fits:6d} fits  n {experiment.sizes[0]} to {experiment.sizes[-1]}")
+            low, *_, high = experiment.sizes
+            print(f"{experiment.name:24s} {experiment.n_fits:6d} fits  n {low} to {high}")
         return
     folder = given.folder or (Path(tempfile.gettempdir()) / "moegate-simulations-quick" if given.quick else RESULTS)
     chosen = [experiment for experiment in EXPERIMENTS if getattr(given, "name", None) in (None, experiment.name)]

@@ -58,6 +58,11 @@ class Experiment:
         return dict(part.split("\n\n", 1) for part in parts[1:])[self.name].strip()
 
     @property
+    def n_fits(self):
+        """Fits of a whole run."""
+        return sum(arm.times for arm in self.arms) * len(self.sizes) * self.replicates
+
+    @property
     def extras(self):
         """Columns beyond the common ones."""
         return tuple(dict.fromkeys(name for arm in self.arms for name in arm.extras))

@@ -121,8 +121,8 @@ def section(experiment, rows, picture):
     seconds = sum(float(row["seconds"]) for row in rows)
     head = f"\n## {experiment.name}\n\n{experiment.text}\n\n![{experiment.name}](results/{picture.name})\n\n"
     low, high = experiment.span
-    planned = sum(arm.times for arm in experiment.arms) * len(experiment.sizes) * experiment.replicates
-    facts = f"{len(rows)} of {planned} fits in {seconds / 60:.1f} minutes; range of n for slopes {low} to {high}. "
+    facts = f"{len(rows)} of {experiment.n_fits} fits in {seconds / 60:.1f} minutes; "
+    facts += f"range of n for slopes {low} to {high}. "
     return head + measured(experiment, rows) + facts + misses(rows)
 
 
