@@ -80,6 +80,8 @@ class Arm:
     upper: bool = False
     times: int = 1
 
+    free = True  # whether its fits go for the maximum, without a box or an early stop
+
     @property
     def model(self):
         """The truth itself."""

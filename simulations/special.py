@@ -69,6 +69,8 @@ def dendrogram_columns(fit, truth, X, y, rng):
 class StoppedEM(Arm):
     """EM stopped where an iteration gains less than 1e-6 in mean log-likelihood."""
 
+    free = False
+
     def fitted(self, X, y, rng):
         fits = [
             MoERegressor(self.K, init=start, solver="em", tol=1e-6 * len(y), max_iter=5000).fit(X, y)
@@ -88,6 +90,8 @@ class BoxedArm(Arm):
 
     box: float = 0.3
     rounds: int = 40
+
+    free = False
 
     def starts(self, n, rng):
         return super().starts(n, rng)[1:2]  # (1, 2, 1)
