@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.parameters import Parameters, check_reference
 from .parallel import generator, mapped, seeds
@@ -20,6 +21,7 @@ KINDS = ("parametric", "rows")
 AMBIGUOUS = 0.8  # share of the best agreement that another order of experts reaches, above which it is in doubt
 
 
+@in_memory
 def bootstrap(
     estimator,
     X,

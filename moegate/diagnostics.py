@@ -5,12 +5,14 @@ from scipy.special import ndtr, ndtri_exp
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
+from .estimators.collections import in_memory
 from .inference.bands import prediction, standard_error
 from .parallel import generator, seeds
 
 STEP = 1e-4  # of derivatives by a column, in its standard deviations
 
 
+@in_memory
 def quantile_residuals(estimator, X, y, *, exposure=None, random_state=None):
     """Randomised quantile residuals Phi^-1(F(y | x)), standard normal where the model is right.
 
@@ -91,6 +93,7 @@ def pit(estimator, X, y, *, exposure=None, random_state=None):
     return ndtr(quantile_residuals(estimator, X, y, exposure=exposure, random_state=random_state))
 
 
+@in_memory
 def posterior_table(estimator, X, y, *, exposure=None):
     """How surely rows belong to experts.
 
@@ -145,6 +148,7 @@ def _mean(values):
     return values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
 
 
+@in_memory
 def marginal_effects(result, X, column, *, values=None, alpha=0.05, exposure=None):
     """Average effects of a column on the mean (of classes on their probabilities) and on the gate probabilities.
 

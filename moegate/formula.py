@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .estimators import MoEClassifier, MoERegressor
+from .estimators.collections import in_memory
 
 METHODS = (  # of an estimator that take X alone
     "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
@@ -11,6 +12,7 @@ METHODS = (  # of an estimator that take X alone
 ).split()
 
 
+@in_memory
 def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=None, **parameters):
     """Fit a mixture of experts to a data frame by a formula.
 

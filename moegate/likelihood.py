@@ -268,19 +268,23 @@ class Likelihood(Geometry):
         with np.errstate(all="ignore"):
             return np.concatenate([passes.e_step(self.model, full, b).log_density for b in self.rows]) + self._base
 
+    def entropy(self, theta):
+        """Weighted sum over rows of the entropies of their responsibilities."""
+        return self.rows.total(partial(passes.entropy, self.model, self._full(theta)))
+
     def score_obs(self, theta):
         """Score of each row, weighted, (n, p)."""
-        return np.concatenate([rows.T for rows in self._row_scores(theta)])
-
-    def score_gram(self, theta):
-        """Sum over rows of the outer products of their scores, (p, p): the middle of the sandwich."""
-        return sum(rows @ rows.T for rows in self._row_scores(theta))
-
-    def _row_scores(self, theta):
         full, free = self._full(theta), assembly.free(self.model)
-        for block in self.rows:
-            rows = passes.score_rows(self.model, full, block)[free]
-            yield rows if self.transform is None else self.transform.T @ rows
+        rows = [passes.score_rows(self.model, full, block)[free] for block in self.rows]
+        return np.concatenate([(part if self.transform is None else self.transform.T @ part).T for part in rows])
+
+    def score_gram(self, theta, frequency=False):
+        """Sum over rows of the outer products of their scores, (p, p): the middle of the sandwich.
+
+        With `frequency` a row's weight says how often it occurs, else it scales the score.
+        """
+        given = self.model, self._full(theta), assembly.free(self.model), frequency
+        return self._pull2(self.rows.total(partial(passes.score_products, *given)))
 
     def _pull(self, score):
         return score if self.transform is None else self.transform.T @ score

@@ -20,6 +20,7 @@ doi:10.1111/j.2517-6161.1982.tb01203.x.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import entr
 
 from ._kernels import n_pairs, pairs_of, responsibilities, shares, sum_of_logs
 
@@ -271,3 +272,18 @@ def score_rows(model, theta, block):
     experts = (Ru[:, None] * V).reshape(model.n_experts, -1, B)
     experts += state.R[:, None] * model.experts.constant_score(state.experts)[:, :, None]
     return block.weigh(np.concatenate([(G[:, None] * F).reshape(-1, B), experts.reshape(-1, B)]))
+
+
+def score_products(model, theta, free, frequency, block):
+    """Sum of the outer products of the rows' scores by the `free` coefficients, (p, p).
+
+    A sampling weight scales the score of its row; a frequency repeats the row.
+    """
+    rows = score_rows(model, theta, block)[free]
+    each = rows / np.where(block.weight > 0, block.weight, 1.0) if frequency and block.weight is not None else rows
+    return rows @ each.T
+
+
+def entropy(model, theta, block):
+    """Weighted sum of the entropies of the responsibilities."""
+    return float(block.weigh(entr(e_step(model, theta, block).R)).sum())

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.bands import prediction
 from .parallel import generator, mapped, seeds
@@ -22,6 +23,7 @@ METHODS = ("auto", "bootstrap", "chi2")
 ROUNDING = 1e-6  # of the statistic, and of gate probabilities
 
 
+@in_memory
 def likelihood_ratio_test(
     estimator,
     X,

@@ -153,13 +153,16 @@ def test_an_interrupted_write_leaves_the_file_before(data, tmp_path, monkeypatch
     assert (tmp_path / "run0.npz").read_bytes() == before
 
 
-@pytest.mark.parametrize("change", ["data", "parameters"])
+@pytest.mark.parametrize("change", ["shift", "order of y", "weights", "parameters"])
 def test_a_checkpoint_of_another_fit_is_refused(data, tmp_path, change):
+    """Also of one whose columns and response have the same means and deviations."""
     crash(data, tmp_path, 0, 1)
-    X = data[0] + 1 if change == "data" else data[0]
+    X = data[0] + 1 if change == "shift" else data[0]
+    y = data[1][::-1] if change == "order of y" else data[1]
+    weight = np.full(len(y), 2.0) if change == "weights" else None
     other = model(n_experts=2) if change == "parameters" else model()
     with pytest.raises(ValueError, match="run0.npz expects the data and the parameters"):
-        other.set_callbacks(Checkpoint(tmp_path)).fit(X, data[1])
+        other.set_callbacks(Checkpoint(tmp_path)).fit(X, y, sample_weight=weight)
 
 
 @pytest.mark.slow

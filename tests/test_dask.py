@@ -6,7 +6,6 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
 from moegate import Checkpoint, MoEClassifier, MoERegressor
 from moegate.estimators import collections
@@ -167,36 +166,6 @@ def test_methods_by_row_are_lazy(data, name, monkeypatch):
     np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("at", [0, 5999])
-def test_bad_values_in_any_partition_are_found(data, at):
-    X, y, _ = data
-    X = X.copy()
-    X[at, 1] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        MoERegressor().fit(spread(X), spread(y))
-
-
-def test_lengths_that_differ(data):
-    X, y, _ = data
-    with pytest.raises(ValueError, match="equal lengths"):
-        MoERegressor().fit(spread(X), spread(y[:-1]))
-    with pytest.raises(ValueError, match="equal lengths"):
-        MoERegressor().fit(spread(X), y[:-1])
-
-
-def test_responsibilities_do_not_travel(data):
-    X, y, _ = data
-    with pytest.raises(ValueError, match="responsibilities"):
-        MoERegressor(init=np.full((6000, 2), 0.5)).fit(spread(X), spread(y))
-
-
-def test_redundant_columns_are_named(data):
-    X = np.column_stack([data[0], data[0][:, 0] + data[0][:, 1]])
-    with pytest.warns(ConvergenceWarning, match="[Cc]olumn 3 is a linear combination of column 0, column 1"):
-        model = MoERegressor(n_init=1, random_state=0).fit(spread(X), spread(data[1]))
-    assert model.columns_ == (0, 1, 2)
-
-
 @pytest.fixture
 def cluster():
     distributed = pytest.importorskip("distributed")
@@ -281,6 +250,7 @@ def test_likelihood_and_criteria_of_spread_rows(data):
     assert outside.value(model.theta_) == pytest.approx(inside.value(model.theta_), rel=1e-12)
     np.testing.assert_allclose(outside.expand(model.theta_).hessian, inside.expand(model.theta_).hessian, rtol=1e-9)
     assert model.bic(*spread_rows) == pytest.approx(model.bic(X, y, weight), rel=1e-12)
+    assert model.icl(*spread_rows) == pytest.approx(model.icl(X, y, weight), rel=1e-12)
     with pytest.raises(TypeError, match="not listed one by one"):
         outside.score_obs(model.theta_)
 

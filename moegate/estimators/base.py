@@ -271,9 +271,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     def icl(self, X, y, sample_weight=None, *, exposure=None):
         """Integrated completed likelihood: BIC plus twice the responsibilities' entropy (doi:10.1109/34.865189)."""
         likelihood = self.likelihood(X, y, sample_weight, exposure=exposure)
-        R, weight = likelihood.responsibilities(self.theta_), likelihood.rows.weight
-        entropy = -np.sum(R * np.log(np.where(R > 0, R, 1.0)), axis=1)
-        return self._bic(likelihood) + 2 * float(entropy.sum() if weight is None else weight @ entropy)
+        return self._bic(likelihood) + 2 * likelihood.entropy(self.theta_)
 
     def _bic(self, likelihood):
         warn_of_small_weights(likelihood.rows.weight)

@@ -15,8 +15,11 @@ ASKED = (
     "n_init",
     "gate_features",
     "expert_features",
+    "exposure",
+    "class_weight",
     "random_state",
 )
+SAME = 1e-6  # relative difference of the log-likelihood up to which data are taken for those of the checkpoint
 
 
 class Checkpoint:
@@ -90,15 +93,15 @@ class Checkpoint:
         files = sorted(self._files(), key=lambda file: file.stat().st_mtime_ns)
         return _read(files[-1])["theta"] if files else None
 
-    def resume(self, run, estimator, units, midway):
-        """Parameters in user units at which a run of this fit stood, or None.
+    def resume(self, run, estimator, likelihood, midway):
+        """Parameters, in the units of a likelihood, at which a run of this fit stood, or None.
 
         Parameters
         ----------
         run : int
         estimator : MoEBase
-        units : Units
-            Of the rows that are fitted.
+        likelihood : Likelihood
+            Which the run climbs; at the parameters its value must be the one that was written with them.
         midway : bool
             Whether a run that had not ended counts.
 
@@ -111,13 +114,17 @@ class Checkpoint:
         if not file.exists():
             return None
         found = _read(file)
-        same = [found[name].shape == now.shape and np.allclose(found[name], now) for name, now in _shape(units).items()]
-        if str(found["asked"]) != _asked(estimator) or not all(same):
+        if str(found["asked"]) == _asked(estimator) and len(found["theta"]) == likelihood.model.n_params:
+            theta = likelihood.model.to_scaled(found["theta"], likelihood.rows.units)
+            same = np.isclose(likelihood.unpenalised().value(theta), found["loglik"], rtol=SAME, atol=SAME)
+        else:
+            same = False
+        if not same:
             raise ValueError(
                 f"The checkpoint {file} expects the data and the parameters that it was made with, got others; give "
                 "this fit a folder of its own, or remove the files."
             )
-        return found["theta"] if midway or found["ended"] else None
+        return theta if midway or found["ended"] else None
 
     def _file(self, run):
         return Path(self.path) / f"run{run}.npz"
@@ -127,7 +134,7 @@ class Checkpoint:
 
     def _write(self, run, fitted, ended):
         """To a temporary file that then takes the name."""
-        content = {"theta": fitted.theta_, "ended": ended, "asked": _asked(fitted), **_shape(fitted.units_)}
+        content = {"theta": fitted.theta_, "loglik": fitted.loglik_, "ended": ended, "asked": _asked(fitted)}
         handle, name = tempfile.mkstemp(dir=self.path, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **content)
@@ -141,14 +148,10 @@ def _read(file):
         return dict(content)
 
 
-def _shape(units):
-    return {"center": np.append(units.center, units.y_center), "scale": np.append(units.scale, units.y_scale)}
-
-
 def _asked(estimator):
     """The parameters that decide which runs there are, as text; of arrays their ends."""
     params = estimator.get_params(deep=False)
-    return repr({name: params[name] for name in ASKED})
+    return repr({name: params.get(name) for name in ASKED})
 
 
 def stood(callbacks, *run):

@@ -3,14 +3,15 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .base import MoEBase
-from .data import check_data
-from .lazy import row_wise
+from .data import check_data, refuse_missing
+from .lazy import drawn, row_wise, scored
 
 
 class MoEClassifier(ClassifierMixin, MoEBase):
@@ -139,6 +140,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
     def _check_X_y(self, X, y, reset=True):
         """Checked columns, and codes of the classes as floats."""
+        refuse_missing(y)
         X, y = check_data(self, X, y=y, reset=reset, ensure_min_samples=2 if reset else 1)
         if reset:
             check_classification_targets(y)
@@ -155,7 +157,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         """Check the classes of the rows with a positive weight."""
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class only, {_listed(self.classes_)}: a classification needs at least two; check y."
+                f"y has one class only, {_listed(self.classes_)}, in the rows with a positive weight: a classification "
+                "needs at least two; check y and sample_weight."
             )
 
     def _weight(self, y, weight, reset=False):
@@ -239,9 +242,15 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         -------
         ndarray of shape (n,)
         """
-        check_is_fitted(self)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
-        return self.classes_[self._by_row(lambda theta, block: self.model_.sample(theta, block, rng), X).astype(int)]
+        return self._sample(X, check_random_state(random_state).randint(2**31 - 1, size=4))
+
+    @row_wise
+    def _sample(self, X, seed, *, part=()):
+        return self.classes_[drawn(self, X, seed, part).astype(int)]
+
+    def score(self, X, y, sample_weight=None):
+        """Share of rows, by weight, whose class is predicted."""
+        return scored(accuracy_score, self, X, y, sample_weight)
 
 
 def _listed(labels, most=5):

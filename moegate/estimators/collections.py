@@ -1,7 +1,7 @@
 """dask arrays and frames: each partition is checked where it is, and becomes rows in user units there."""
 
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 from ..blocks import Rows, Triangle, Units
 from ..partitions import Moments, Partitions
 from .columns import dependent
-from .data import CONSTANT, TrainingData, check_weight, independent
+from .data import CONSTANT, TrainingData, check_weight, independent, refuse_missing
 
 GATHER_BYTES = 64e6  # of X, up to which the data are brought here and fitted in memory
 LENGTHS = (
@@ -21,6 +21,51 @@ LENGTHS = (
 def is_dask(X):
     """Whether X is a dask collection."""
     return callable(getattr(X, "__dask_graph__", None))
+
+
+def check_table(X):
+    """Refuse a dask collection that is no table.
+
+    Raises
+    ------
+    ValueError
+    """
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        got = f"shape {shape}" if isinstance(shape, tuple) else type(X).__name__
+        raise ValueError(
+            f"X expects a dask array of shape (n, d) or a dask frame, got {got}; reshape it, or make one by "
+            "dask.array.from_delayed or to_dataframe."
+        )
+
+
+def in_memory(function):
+    """A function that needs its rows in memory: it refuses dask collections by a ValueError."""
+
+    @wraps(function)
+    def checked(*args, **options):
+        if any(map(is_dask, (*args, *options.values()))):
+            name = function.__qualname__
+            raise ValueError(
+                f"{name} expects data in memory, got a dask collection; compute it, or a sample of its rows, first."
+            )
+        return function(*args, **options)
+
+    return checked
+
+
+def brought(*arrays):
+    """Collections computed here, arrays in one go and frames in one; what is none stays."""
+    if not any(map(is_dask, arrays)):
+        return arrays
+    from dask import compute
+
+    out = list(arrays)
+    for kind in (True, False):
+        at = [i for i, a in enumerate(arrays) if is_dask(a) and hasattr(a, "chunks") is kind]
+        for i, found in zip(at, compute(*(arrays[i] for i in at), traverse=False), strict=True):
+            out[i] = found
+    return tuple(out)
 
 
 def spread(X, arrays, kept=True):
@@ -36,8 +81,9 @@ def spread(X, arrays, kept=True):
     """
     from dask import persist
 
+    check_table(X)
     pieces = _pieces(X)
-    lengths = None if all(a is None or is_dask(a) for a in arrays) else _lengths(X, pieces)
+    lengths = None if all(np.ndim(a) == 0 or is_dask(a) for a in arrays) else _lengths(X, pieces)
     columns = [_aligned(a, X, len(pieces), lengths) for a in arrays]
     parts = list(zip(pieces, *columns, strict=True))
     return list(persist(*parts)) if kept and _client() is not None else parts
@@ -67,9 +113,7 @@ def _lengths(X, pieces):
 
 
 def _aligned(a, X, n_pieces, lengths):
-    """Pieces of an array by row that belong to those of X."""
-    if a is None:
-        return [None] * n_pieces
+    """Pieces of an array by row that belong to those of X; one number for all rows stays one."""
     if is_dask(a):
         if hasattr(a, "chunks") and hasattr(X, "chunks") and not np.isnan([*a.chunks[0], *X.chunks[0]]).any():
             if a.shape[0] != X.shape[0]:
@@ -79,6 +123,8 @@ def _aligned(a, X, n_pieces, lengths):
         if len(pieces) != n_pieces:
             raise ValueError(LENGTHS.format(f"{len(pieces)} and {n_pieces} partitions"))
         return pieces
+    if np.ndim(a) == 0:
+        return [a] * n_pieces
     a = np.asarray(a)
     if len(a) != sum(lengths):
         raise ValueError(LENGTHS.format(f"{len(a)} and {sum(lengths)} rows"))
@@ -87,10 +133,12 @@ def _aligned(a, X, n_pieces, lengths):
 
 def _glance(X, y, weight, exposure, by_class):
     """Of one partition the length, its first row, and of the response the classes with weights, or both ends."""
+    if by_class:
+        refuse_missing(y)
     y = np.asarray(y)
-    if len(X) != len(y):
-        raise ValueError(LENGTHS.format(f"{len(X)} and {len(y)} rows in one of them"))
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    if X.shape[0] != len(y):
+        raise ValueError(LENGTHS.format(f"{X.shape[0]} and {len(y)} rows in one of them"))
+    weight = np.broadcast_to(1.0 if weight is None else np.asarray(weight, dtype=float), len(y))
     seen, weight = y[weight > 0], weight[weight > 0]
     if by_class:
         levels, at = np.unique(seen, return_inverse=True)
@@ -119,10 +167,17 @@ def learn(estimator, parts):
     return sum(lengths), float(codes.max())
 
 
-def _checked(X, y, weight, exposure, estimator):
-    """One partition as rows in user units, those of weight zero left out; None where none is left."""
-    if len(X) == 0 or (weight is not None and not np.any(weight)):
+def _checked(X, y, weight, exposure, estimator, at):
+    """The partition number `at` as rows in user units, those of weight zero left out; None where none is left."""
+    if X.shape[0] == 0 or (weight is not None and not np.any(weight)):
         return None
+    try:
+        return _rows(X, y, weight, exposure, estimator)
+    except ValueError as error:
+        raise ValueError(f"{error}\nThis is partition {at}; a row in the message is one of it.") from error
+
+
+def _rows(X, y, weight, exposure, estimator):
     X, y = estimator._check_X_y(X, y, reset=False)
     weight = estimator._weight(y, check_weight(weight, len(X)))
     rows = Rows(
@@ -136,7 +191,7 @@ def partitions(estimator, parts, largest, response):
     from dask import delayed, persist
 
     check = delayed(partial(_checked, estimator=_bare(estimator)), pure=False, traverse=False)
-    rows = [check(*part) for part in parts]
+    rows = [check(*part, at=at) for at, part in enumerate(parts)]
     client = _client()
     rows = tuple(rows) if client is None else tuple(persist(*rows))
     units, columns = Units.identity(estimator.n_features_in_), tuple(range(estimator.n_features_in_))

@@ -41,13 +41,32 @@ def check_data(estimator, X, **options):
     ------
     ValueError
     """
+    y = options.get("y")
+    for name, values in (("X", X), ("y", y)):
+        if np.ma.is_masked(values):
+            raise ValueError(f"Input {name} contains masked entries.\n{IMPUTE}")
     try:
-        if np.asarray(options.get("y")).dtype.kind in "mM":
-            raise ValueError(f"y expects numbers, got dtype {np.asarray(options['y']).dtype}.")
+        if np.asarray(y).dtype.kind in "mM":
+            raise ValueError(f"y expects numbers, got dtype {np.asarray(y).dtype}.")
         checked = validate_data(estimator, X, dtype=np.float64, **options)
         return (checked[0], checked[1].astype(float, copy=False)) if options.get("y_numeric") else checked
     except (ValueError, np.exceptions.DTypePromotionError) as error:
         raise ValueError(_with_remedy(str(error))) from error
+
+
+def refuse_missing(labels):
+    """Refuse missing labels, however they are written.
+
+    Raises
+    ------
+    ValueError
+    """
+    if getattr(labels, "dtype", None) is None or labels.dtype.kind not in "biufUS":
+        from pandas import isna
+
+        missing = np.flatnonzero(isna(np.asarray(labels, dtype=object).ravel()))
+        if missing.size:
+            raise ValueError(f"y expects a label in every row, got none in row {missing[0]}; drop the rows without.")
 
 
 def _with_remedy(message):
@@ -96,6 +115,8 @@ def check_exposure(exposure, n_rows):
     ValueError
         Where they are not one finite, positive number per row.
     """
+    if isinstance(exposure, numbers.Real):
+        exposure = np.full(n_rows, exposure)
     try:
         exposure = check_array(exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
     except ValueError as error:

@@ -3,10 +3,11 @@
 import numbers
 
 import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .lazy import row_wise
+from .lazy import drawn, row_wise, scored
 
 
 class Distribution:
@@ -142,6 +143,12 @@ class Distribution:
         -------
         ndarray of shape (n,)
         """
-        check_is_fitted(self)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
-        return self._by_row(lambda theta, block: self.model_.sample(theta, block, rng), X, exposure=exposure)
+        return self._sample(X, check_random_state(random_state).randint(2**31 - 1, size=4), exposure=exposure)
+
+    @row_wise
+    def _sample(self, X, seed, *, exposure=None, part=()):
+        return drawn(self, X, seed, part, exposure)
+
+    def score(self, X, y, sample_weight=None):
+        """R^2 of the mean, 1 - sum w (y - prediction)^2 / sum w (y - mean)^2."""
+        return scored(r2_score, self, X, y, sample_weight)

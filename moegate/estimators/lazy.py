@@ -1,11 +1,15 @@
-"""Methods that go row by row: on dask input they are applied to each partition, when the result is computed."""
+"""Methods that go row by row: on dask input they are applied to each partition, when the result is computed.
+
+A method with an argument `part` gets the number of its partition, (i,), and () in memory: partitions draw apart.
+"""
 
 from functools import wraps
 from inspect import signature
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from .collections import is_dask, spread
+from .collections import brought, is_dask, spread
 
 
 def row_wise(method):
@@ -27,9 +31,10 @@ def _by_partition(method, estimator, X, args, options):
     y, rest, options = _by_row(method, args, options)
     exposure = options.pop("exposure", None)
     parts = spread(X, (y, None, exposure), kept=False)
-    call = delayed(_called, pure=False)
-    made = [call(method, estimator, part, rest, options) for part in parts]
-    like = _called(method, estimator, _example(estimator, X, y, exposure), rest, options)
+    like = _called(method, estimator, _example(estimator, X, y, exposure), rest, options)[:0]
+    call, numbered = delayed(_called, pure=False), "part" in signature(method).parameters
+    own = [options | {"part": (i,)} if numbered else options for i in range(len(parts))]
+    made = [call(method, estimator, part, rest, given, like) for part, given in zip(parts, own, strict=True)]
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(parts)
     blocks = [da.from_delayed(one, (n, *like.shape[1:]), like.dtype) for one, n in zip(made, sizes, strict=True)]
     return da.concatenate(blocks, axis=0, allow_unknown_chunksizes=True)
@@ -45,8 +50,10 @@ def _by_row(method, args, options):
     return y, args[1:], {name: value for name, value in options.items() if name != "y"}
 
 
-def _called(method, estimator, part, rest, options):
+def _called(method, estimator, part, rest, options, empty=None):
     X, y, _, exposure = part
+    if X.shape[0] == 0:
+        return empty
     given = options if exposure is None else {**options, "exposure": exposure}
     return method(estimator, X, *([] if y is None else [y]), *rest, **given)
 
@@ -61,3 +68,16 @@ def _example(estimator, X, y, exposure):
 
         row = DataFrame(row, columns=X.columns)
     return row, y, None, exposure
+
+
+def drawn(estimator, X, seed, part, exposure=None):
+    """One response per row, from random numbers of a seed (4,) and of a partition."""
+    check_is_fitted(estimator)
+    rng = np.random.default_rng([*seed, *part])
+    return estimator._by_row(lambda theta, block: estimator.model_.sample(theta, block, rng), X, exposure=exposure)
+
+
+def scored(metric, estimator, X, y, sample_weight):
+    """A metric of the predictions; of dask collections responses and predictions are computed, X stays."""
+    y, predicted, weight = brought(y, estimator.predict(X), sample_weight)
+    return metric(y, predicted, sample_weight=weight)

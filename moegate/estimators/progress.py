@@ -71,9 +71,9 @@ class RunTask:
         """The run where it stood before a crash; on the path to a gate no point is like another."""
         if len(likelihood.path()) > 1:
             return run
-        units, alone = likelihood.rows.units, stage == "full" or run.kind in GIVEN
-        theta = stood(self.progress.callbacks, self.context.task_id, self.progress.estimator, units, alone)
-        return run if theta is None else replace(run, theta=likelihood.model.to_scaled(theta, units))
+        alone = stage == "full" or run.kind in GIVEN
+        theta = stood(self.progress.callbacks, self.context.task_id, self.progress.estimator, likelihood, alone)
+        return run if theta is None else replace(run, theta=theta)
 
     def iteration(self, theta, value):
         """Report one iteration; true to stop the run."""

@@ -1,5 +1,6 @@
 """From what `fit` takes to training data: in memory, or spread over dask partitions."""
 
+import warnings
 from dataclasses import replace
 
 from ..blocks import Rows
@@ -26,11 +27,18 @@ def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=No
     """
     arrays = (y, sample_weight, exposure)
     if not collections.is_dask(X):
-        return _in_memory(estimator, family, gate, X, *_brought(*arrays))
+        return _in_memory(estimator, family, gate, X, *collections.brought(*arrays))
     parts = collections.spread(X, arrays)
     n_rows, largest = collections.learn(estimator, parts)
-    if estimator._sparse or n_rows * estimator.n_features_in_ * 8 <= collections.GATHER_BYTES:
-        return _in_memory(estimator, family, gate, *_brought(X, *arrays))
+    size = n_rows * estimator.n_features_in_ * 8
+    if estimator._sparse and size > collections.GATHER_BYTES:
+        warnings.warn(
+            f"A penalty that selects columns needs all rows in memory: {size / 1e6:.0f} MB are brought here.",
+            UserWarning,
+            stacklevel=6,
+        )
+    if estimator._sparse or size <= collections.GATHER_BYTES:
+        return _in_memory(estimator, family, gate, *collections.brought(X, *arrays))
     _check_rows(estimator, n_rows)
     rows = collections.partitions(estimator, parts, largest, family.response)
     names = getattr(estimator, "feature_names_in_", None)
@@ -48,16 +56,6 @@ def evaluation_rows(estimator, X, y, sample_weight, exposure):
     weight = estimator._weight(y, check_weight(sample_weight, len(X)))
     offset = estimator._offset(X, exposure)
     return Rows(select(X, columns), estimator._admitted(y), weight, units, response, offset=offset)
-
-
-def _brought(*arrays):
-    """Collections computed here; what is none stays."""
-    from_dask = any(map(collections.is_dask, arrays))
-    if not from_dask:
-        return arrays
-    from dask import compute
-
-    return compute(*arrays, traverse=False)
 
 
 def _in_memory(estimator, family, gate, X_in, y, sample_weight, exposure):
@@ -81,7 +79,7 @@ def _check_rows(estimator, n_rows):
 def _columns(estimator, X):
     """Columns of gate and experts, by number."""
     names, d = getattr(estimator, "feature_names_in_", None), estimator.n_features_in_
-    left_out = estimator._left_out()
+    left_out, X = estimator._left_out(), getattr(X, "_meta_nonempty", X)  # of a dask frame two rows, for a callable
     return (
         resolve_columns(getattr(estimator, argument), X, names, d, argument, left_out)
         for argument in ("gate_features", "expert_features")

@@ -84,8 +84,4 @@ COVARIANCES = {"observed": _observed, "opg": _opg, "sandwich": _sandwich, "clust
 
 def _outer(likelihood, theta, weights):
     """Sum of the outer products of the rows' scores: a frequency repeats a row, a sampling weight scales its score."""
-    weight = likelihood.rows.weight
-    if weight is None or weights == "sampling":
-        return likelihood.score_gram(theta)
-    scores = likelihood.score_obs(theta)
-    return scores.T @ (scores / np.where(weight > 0, weight, 1.0)[:, None])
+    return likelihood.score_gram(theta, frequency=weights == "frequency")

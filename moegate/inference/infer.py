@@ -113,7 +113,7 @@ def infer(
         kind=kind,
         reference=reference,
         llf=value,
-        nobs=float(likelihood.rows.n_rows if weights == "sampling" else likelihood.total_weight),
+        nobs=float(_count(likelihood.rows) if weights == "sampling" else likelihood.total_weight),
         estimator=estimator,
         data={"X": X, "y": y, "sample_weight": sample_weight, **given},
     )
@@ -156,6 +156,11 @@ def _check_rows(estimator, likelihood):
         }
         warnings.warn(why[kind], ConvergenceWarning, stacklevel=3)
     return float(value)
+
+
+def _count(rows):
+    """Number of rows with a positive weight."""
+    return rows.n_rows if rows.weight is None else np.count_nonzero(rows.weight)
 
 
 def _codes(groups, likelihood):

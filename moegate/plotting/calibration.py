@@ -5,6 +5,7 @@ from scipy.stats import beta, binom, norm
 from sklearn.utils.validation import check_is_fitted
 
 from ..diagnostics import quantile_residuals
+from ..estimators.collections import in_memory
 from . import _style
 
 LEVEL = 0.95  # of the bands
@@ -55,6 +56,7 @@ class CalibrationDisplay:
         self.bins = bins
 
     @classmethod
+    @in_memory
     def from_estimator(cls, estimator, X, y, *, exposure=None, bins=10, random_state=0, ax=None):
         """Evaluate a fitted estimator at rows, best new ones, and draw.
 

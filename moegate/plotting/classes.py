@@ -5,6 +5,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.collections import in_memory
 from . import _style
 from ._regions import draw_boundaries, draw_surface, winners
 from ._slice import (
@@ -86,6 +87,7 @@ class ClassDisplay:
         self.held = held
 
     @classmethod
+    @in_memory
     def from_estimator(
         cls,
         estimator,

@@ -5,6 +5,7 @@ from sklearn.base import is_regressor
 from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.collections import in_memory
 from . import _style
 from ._slice import as_table, column, feature_index, feature_names, held_note, slice_rows, spread
 
@@ -98,6 +99,7 @@ class FitDisplay:
         self.held = held
 
     @classmethod
+    @in_memory
     def from_estimator(
         cls,
         estimator,

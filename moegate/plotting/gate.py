@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.collections import in_memory
 from . import _style
 from ._regions import draw_boundaries, draw_surface, swatch, winners
 from ._slice import as_table, column, feature_names, features_shown, held_note, on_grid, slice_rows, spread
@@ -69,6 +70,7 @@ class GateDisplay:
         self.bands = bands
 
     @classmethod
+    @in_memory
     def from_estimator(
         cls,
         estimator,

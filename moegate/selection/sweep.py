@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import delayed
 
+from ..estimators.collections import is_dask
 from ..initialization import Sample, merge, split
 
 GAIN = 1e-6  # log-likelihood by which a start from a neighbour must be better to take the place of the default ones
@@ -77,6 +78,8 @@ class Problem:
 def sweep(problem, parallel, sizes):
     """The best fit of every number of experts: from default starts, then upwards by splits and downwards by merges."""
     fits = dict(zip(sizes, parallel(delayed(problem.fit)(K) for K in sizes)))
+    if is_dask(problem.X):  # splits and merges start from responsibilities of all rows
+        return fits
     for kind, step, order in (("split", -1, sizes), ("merge", 1, sizes[::-1])):
         for K in order:
             if K > 1 and K + step in fits:
