@@ -13,6 +13,7 @@
 # %%
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import statsmodels.api as sm
 from sklearn.datasets import load_iris
@@ -60,6 +61,7 @@ assert np.allclose(table["bse"].iloc[:3], peer.bse[columns], rtol=1e-4)
 
 # %%
 CalibrationDisplay.from_estimator(two, X[columns], y)
+plt.show()
 
 # %% [markdown]
 # ## Separable classes
