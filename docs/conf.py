@@ -12,6 +12,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+PAGES = sorted({"performance", *(path.stem for path in HERE.glob("*.md"))})
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"  # of the notebooks' kernels
 
@@ -47,10 +48,11 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 4,
-    "secondary_sidebar_items": {"guide/*": [], "**": ["page-toc"]},
+    # Not in the guide, whose chapters are listed at the left.
+    "secondary_sidebar_items": {name: ["page-toc"] for name in (*PAGES, "api", "generated/*")},
 }
 html_math_renderer = "mathml"
-html_sidebars = {name: [] for name in ("index", *(path.stem for path in HERE.glob("*.md")), "performance")}
+html_sidebars = {name: [] for name in PAGES}  # no pages below them to list
 
 
 def write_if_new(path, text):
