@@ -76,7 +76,8 @@ print(np.round(experts, 3), np.round(sigma, 3), round(history[-1], 4))
 
 # %%
 moe = MoERegressor(2, random_state=0).fit(x[:, None], y)
-print({name: moe.certificate_[name] for name in ("kind", "decrement", "min_eigenvalue", "em_rate")})
+for name in ("kind", "decrement", "min_eigenvalue", "em_rate"):
+    print(f"{name:15s} {moe.certificate_[name]}")
 assert abs(moe.loglik_ - history[-1]) < 1e-4
 em = MoERegressor(2, solver="em", init=moe.theta_ * 1.05, tol=1e-10, max_iter=300).fit(x[:, None], y)
 print("EM's iterations:", em.n_iter_, " Newton's:", moe.n_iter_)
