@@ -3,21 +3,24 @@
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import jupytext
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+PAGES = sorted({"performance", *(path.stem for path in HERE.glob("*.md"))})
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"  # of the notebooks' kernels
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import moegate  # noqa: E402
 
 project, author = "moegate", "moegate developers"
 release = version = moegate.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb"]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 nitpicky = False
@@ -30,7 +33,7 @@ numpydoc_xref_param_type = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = os.environ.get("DOCS_EXECUTION", "off")  # "cache" runs the notebooks that have changed
+nb_execution_mode = os.environ.get("DOCS_EXECUTION", "off")  # make docs says "cache"
 nb_execution_cache_path = str(HERE / "_build" / "cache")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
@@ -39,8 +42,17 @@ nb_merge_streams = True
 html_theme = "pydata_sphinx_theme"
 html_title = "moegate"
 html_show_sourcelink = False
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"index": []}
+html_static_path = ["_static"]
+html_css_files = ["moegate.css"]
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 4,
+    # Not in the guide, whose chapters are listed at the left.
+    "secondary_sidebar_items": {name: ["page-toc"] for name in (*PAGES, "api", "generated/*")},
+}
+html_math_renderer = "mathml"
+html_sidebars = {name: [] for name in PAGES}  # no pages below them to list
 
 
 def write_if_new(path, text):
@@ -83,8 +95,17 @@ def escape_bars(app, what, name, obj, options, lines):
         lines[i] = "".join(part if part.startswith("`") else part.replace("|", r"\|") for part in parts)
 
 
+def write_mathml(self, node, block):
+    """Formulas as MathML, which browsers draw without scripts and without a network."""
+    tag = "div" if block else "span"
+    self.body.append(f'<{tag} class="math">{tex2mathml(node.astext(), as_block=block)}</{tag}>')
+    raise SkipNode
+
+
 def setup(app):
     """Sphinx's hook."""
+    renderers = [(partial(write_mathml, block=block), None) for block in (False, True)]
+    app.add_html_math_renderer("mathml", *renderers)
     app.connect("autodoc-process-docstring", escape_bars, priority=100)  # before numpydoc
 
 

@@ -1,4 +1,7 @@
-"""Draw the fitted gate of every kind side by side: `python docs/gallery.py` writes gates_1d.png and gates_2d.png."""
+"""Pictures of README and documentation: `python docs/gallery.py` writes front.png, gates_1d.png and gates_2d.png.
+
+The first is the fit of the README's example, the others the fitted gate of every kind on the same data.
+"""
 
 import warnings
 from pathlib import Path
@@ -22,7 +25,8 @@ from moegate import (
     SparsemaxGate,
     TopKGate,
 )
-from moegate.plotting import GateDisplay
+from moegate.datasets import load_engel
+from moegate.plotting import FitDisplay, GateDisplay
 from moegate.plotting._style import expert_color, expert_label
 
 HERE, N, K = Path(__file__).parent, 600, 3
@@ -91,10 +95,21 @@ def panels(d):
     return figure
 
 
+def front():
+    """Fit and gate of the README's example."""
+    X, y = load_engel()
+    moe = MoERegressor(n_experts=2, random_state=0).fit(X, y)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    FitDisplay.from_estimator(moe, X, y, ax=axes[0])
+    GateDisplay.from_estimator(moe, X, ax=axes[1])
+    return figure
+
+
 def main():
-    """Write both pictures."""
+    """Write the pictures."""
     warnings.simplefilter("ignore")
     with threadpool_limits(1):
+        front().savefig(HERE / "front.png", dpi=100)
         for d in (1, 2):
             panels(d).savefig(HERE / f"gates_{d}d.png", dpi=110)
 

@@ -54,3 +54,10 @@ __all__ = [
     "likelihood_ratio_test",
     "select_n_experts",
 ]
+
+# Modules with public names that are not above; `import moegate.plotting` where they are needed.
+_MODULES = ["datasets", "diagnostics", "experts", "gates", "metrics", "plotting", "voronoi"]
+
+
+def __dir__():
+    return sorted([*__all__, *_MODULES])

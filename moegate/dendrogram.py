@@ -112,6 +112,9 @@ class Dendrogram:
     dissimilarity: str
     thetas: tuple
 
+    def __repr__(self):
+        return f"<Dendrogram: {self.n_experts} experts, merged from {self.sizes[0]} ({self.dissimilarity})>"
+
     @property
     def n_experts(self):
         """The number of experts with the smallest criterion, at least 2."""

@@ -5,6 +5,7 @@ from sklearn.base import clone
 
 from .estimators import MoEClassifier, MoERegressor
 from .estimators.collections import in_memory
+from .estimators.report import fitted_line
 
 METHODS = (  # of an estimator that take X alone
     "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
@@ -141,7 +142,8 @@ class FormulaModel:
         return lambda data, *args, **given: found(self.transform(data), *args, **given)
 
     def __repr__(self):
-        return f"FormulaModel({self.formula!r}, {getattr(self, 'estimator_', self.estimator)!r})"
+        line = fitted_line(self.estimator_) if hasattr(self, "estimator_") else ""
+        return f"FormulaModel({self.formula!r})" + (f"\n# {line}" if line else "")
 
 
 def parsed(formula):

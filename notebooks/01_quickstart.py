@@ -28,7 +28,7 @@ moe
 
 # %%
 print(moe.certificate_["kind"], round(moe.loglik_, 2))
-moe.init_results_.head()
+moe.init_results_[["kind", "loglik", "n_iter", "degenerate", "stage", "certificate"]].head()
 
 # %%
 assert moe.certificate_["kind"] == "interior"
@@ -43,6 +43,7 @@ assert abs(moe.loglik_ + 1369.56) < 0.01
 figure, axes = plt.subplots(1, 2, figsize=(13, 4.2), layout="constrained")
 FitDisplay.from_estimator(moe, X, y, ax=axes[0])
 GateDisplay.from_estimator(moe, X, ax=axes[1])
+plt.show()
 
 # %% [markdown]
 # Below an income of about 1300 households spend along a steep line with little scatter, above it along a flatter one with three times the scatter.
@@ -76,6 +77,7 @@ assert 0.86 < inside < 0.94
 
 # %%
 CalibrationDisplay.from_estimator(moe, X, y)
+plt.show()
 
 # %% [markdown]
 # ## Standard errors and a table

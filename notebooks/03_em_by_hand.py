@@ -11,11 +11,14 @@
 # Expectation-maximisation for a mixture of experts: give each row to the experts in shares (E-step), refit every expert and the gate to its shares (M-step), repeat. Each step in a few lines of numpy, then the library's.
 
 # %%
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from moegate import MoERegressor
 
+warnings.simplefilter("ignore")  # of fits that are stopped early here on purpose; their certificates are printed
 rng = np.random.default_rng(1)
 n = 500
 x = rng.uniform(-2, 2, n)
@@ -73,7 +76,8 @@ print(np.round(experts, 3), np.round(sigma, 3), round(history[-1], 4))
 
 # %%
 moe = MoERegressor(2, random_state=0).fit(x[:, None], y)
-print(moe.certificate_)
+for name in ("kind", "decrement", "min_eigenvalue", "em_rate"):
+    print(f"{name:15s} {moe.certificate_[name]}")
 assert abs(moe.loglik_ - history[-1]) < 1e-4
 em = MoERegressor(2, solver="em", init=moe.theta_ * 1.05, tol=1e-10, max_iter=300).fit(x[:, None], y)
 print("EM's iterations:", em.n_iter_, " Newton's:", moe.n_iter_)
@@ -113,6 +117,7 @@ plt.figure(figsize=(7, 3.5), layout="constrained")
 plt.semilogy(gaps[:200])
 plt.xlabel("EM iteration")
 plt.ylabel("log-likelihood below the maximum")
+plt.show()
 
 # %% [markdown]
 # ## Exercises

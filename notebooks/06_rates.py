@@ -12,12 +12,15 @@
 # measures both at small scale, with the losses of the theory; the full results are in `simulations/README.md`.
 
 # %%
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from moegate import MoERegressor
 from moegate.voronoi import Measure, distances_of_normals, voronoi_loss
 
+warnings.simplefilter("ignore")  # some fits of small samples with an expert too many diverge; medians do not mind
 W, B = np.array([25.0, 0.0]), np.array([-8.0, 0.0])
 A, C, S = np.array([-20.0, 20.0]), np.array([15.0, -5.0]), np.array([0.3, 0.4])
 grid = (np.arange(400) + 0.5)[:, None] / 400

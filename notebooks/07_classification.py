@@ -13,6 +13,7 @@
 # %%
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import statsmodels.api as sm
 from sklearn.datasets import load_iris
@@ -41,9 +42,8 @@ X, y = load_fair()
 columns = ["rate_marriage", "yrs_married", "religious"]
 one = MoEClassifier(1, penalty=None).fit(X[columns], y)
 two = MoEClassifier(2, n_init=4, random_state=0).fit(X[columns], y)
-print(
-    f"one expert {one.loglik_:.1f}, two {two.loglik_:.1f}; accuracy {one.score(X[columns], y):.3f}, {two.score(X[columns], y):.3f}"
-)
+for fit in (one, two):
+    print(f"{fit.n_experts} expert(s): log-likelihood {fit.loglik_:.1f}, accuracy {fit.score(X[columns], y):.3f}")
 assert two.loglik_ > one.loglik_ + 20
 
 # %% [markdown]
@@ -52,7 +52,7 @@ assert two.loglik_ > one.loglik_ + 20
 # %%
 table = infer(one, X[columns], y).to_frame()
 peer = sm.Logit(y.astype(int), sm.add_constant(X[columns])).fit(disp=0)
-print(table.round(4))
+print(table.round(4).to_string())
 assert np.allclose(table["bse"].iloc[:3], peer.bse[columns], rtol=1e-4)
 
 # %% [markdown]
@@ -60,6 +60,7 @@ assert np.allclose(table["bse"].iloc[:3], peer.bse[columns], rtol=1e-4)
 
 # %%
 CalibrationDisplay.from_estimator(two, X[columns], y)
+plt.show()
 
 # %% [markdown]
 # ## Separable classes

@@ -23,7 +23,8 @@ first = rng.random(n) < 1 / (1 + np.exp(-3 * X[:, 1]))
 y = np.where(first, 2 + 2 * X[:, 0], -2 - 2 * X[:, 3]) + 0.5 * rng.standard_normal(n)
 moe = MoERegressor(2, penalty=Lasso(0.12), n_init=3, random_state=0).fit(X, y)
 chosen = [np.flatnonzero(row).tolist() for row in (*moe.coef_, moe.gate_coef_[0])]
-print(moe, chosen)
+print(moe)
+print(chosen)
 assert {0, 3} <= set(chosen[0]) | set(chosen[1]) and 1 in chosen[2]
 
 # %% [markdown]

@@ -60,6 +60,7 @@ print(
     moe.predict_experts(X[columns].mean().to_frame().T)[0].round(2),
 )
 CalibrationDisplay.from_estimator(moe, X[columns], y)
+plt.show()
 
 # %% [markdown]
 # Calibration is much better than with one expert; the first bins show what is left.
@@ -89,6 +90,7 @@ plt.fill_between(grid, lower, upper, alpha=0.3)
 plt.plot(grid, mean)
 plt.xlabel("log coinsurance rate (lncoins)")
 plt.ylabel("mean visits a year, 95% limits")
+plt.show()
 
 # %% [markdown]
 # ## The table for the report

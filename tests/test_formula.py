@@ -46,7 +46,7 @@ def test_text_responses_make_classifiers(data):
     data = data.assign(label=np.where(data["y"] > 0, "high", "low"))
     model = from_formula("label ~ a + b", data, n_init=1, random_state=0)
     assert isinstance(model.estimator_, MoEClassifier) and model.predict_proba(data).shape == (300, 2)
-    assert "FormulaModel('label ~ a + b'" in repr(model)
+    assert repr(model).startswith("FormulaModel('label ~ a + b')\n# 2 multinomial experts, gate softmax")
 
 
 def test_missing_values_and_bad_formulas(data):

@@ -4,6 +4,8 @@ from html import escape
 
 import numpy as np
 
+from ..gates import Gate
+
 EMPTY = 0.5  # rows below which an expert has none
 
 
@@ -60,7 +62,7 @@ def fitted_line(estimator):
     if not hasattr(estimator, "certificate_"):
         return ""
     K, gate = estimator.model_.n_experts, estimator.gate
-    name = gate if isinstance(gate, str) else type(gate).__name__
+    name = {str: gate, Gate: str(gate)}.get(type(gate), type(gate).__name__)
     return (
         f"{K} {estimator.experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
         f"certificate {estimator.certificate_['kind']}"

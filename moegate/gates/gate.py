@@ -9,13 +9,22 @@ parameters of one score, B rows. Pairs are i <= j, listed on one axis. What an E
 `pull`, `information`) takes further axes in front where `stacked` says so: a stack of parameter vectors.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .link import Link
 from .scores import Scores
+
+
+def brief(piece):
+    """A piece as it would be written: without the fields that have their default."""
+    if not is_dataclass(piece):
+        return repr(piece)
+    values = [(field, getattr(piece, field.name)) for field in fields(piece)]
+    shown = ", ".join(f"{field.name}={brief(value)}" for field, value in values if value is not field.default)
+    return f"{type(piece).__name__}({shown})"
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class Gate:
 
     scores: Scores
     link: Link
+
+    def __repr__(self):
+        return f"Gate({brief(self.scores)}, {brief(self.link)})"
 
     def build(self, n_experts):
         """The gate itself, checked: what a specification's `build` returns."""

@@ -40,6 +40,11 @@ class Selection:
     estimators: dict
     tree: Dendrogram = None
 
+    def __repr__(self):
+        return (
+            f"<Selection: {self.n_experts} experts by {self.criterion}, out of {', '.join(map(str, self.table.index))}>"
+        )
+
     @property
     def estimator(self):
         """The fit with the number of experts chosen."""
