@@ -8,7 +8,7 @@ from ..relaxed import relaxed
 from ..sparse import SparseFit
 from .chosen import ordered, selected
 from .labels import named
-from .report import runs_table
+from .report import ending_message, runs_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,10 @@ class Knot:
         seen = {name: value for name, value in vars(self.base).items() if name.endswith("_")}
         vars(made).update(seen | learned | free, init_results_=runs_table([run]))
         return made
+
+    def message(self, run):
+        """What a fit with this end warns of, or None."""
+        return ending_message(run, self.problem.likelihood.unpenalised(), self.base)
 
     def row(self):
         """What the path keeps as arrays."""

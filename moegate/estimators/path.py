@@ -139,8 +139,13 @@ class LassoPath:
         small; it warns.
         """
         at = self.best() if at is None else range(len(self.knots))[at]
+        return self.chosen(at, relaxed)[0]
+
+    def chosen(self, at, relaxed):
+        """`estimator`, and what a fit that ended so would warn of, or None."""
         with threadpool_limits(limits=1, user_api="blas"):
-            return self.knots[at].estimator(*(self._relaxed[at] if relaxed else ()))
+            parts = self._relaxed[at] if relaxed else (self.knots[at].run, None)
+            return self.knots[at].estimator(*parts), self.knots[at].message(parts[0])
 
 
 def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_weight=None, exposure=None):
@@ -195,7 +200,7 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
         )
     estimator = clone(estimator)
     with threadpool_limits(limits=1, user_api="blas"):
-        data, gate = estimator._check(X, y, **_given(sample_weight=sample_weight, exposure=exposure))
+        data, gate = estimator._check(X, y, **given(sample_weight=sample_weight, exposure=exposure))
         whole = SparseFit(estimator._likelihood(data, gate), penalty)
         solver = options.check_proximal(estimator.solver, whole.likelihood, estimator.max_iter)
         entropy = check_random_state(estimator.random_state).randint(2**31 - 1)
@@ -224,7 +229,7 @@ def check_alphas(alphas):
     return np.sort(given.astype(float))[::-1]
 
 
-def _given(**arguments):
+def given(**arguments):
     """Those that are not None."""
     return {name: value for name, value in arguments.items() if value is not None}
 
