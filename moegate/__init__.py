@@ -2,7 +2,7 @@
 
 from .bootstrap import bootstrap
 from .dendrogram import dendrogram
-from .estimators import Checkpoint, MoEClassifier, MoERegressor, lasso_path
+from .estimators import Checkpoint, LassoPath, MoEClassifier, MoEClassifierCV, MoERegressor, MoERegressorCV, lasso_path
 from .formula import from_formula
 from .gates import (
     ActivationGate,
@@ -37,8 +37,11 @@ __all__ = [
     "HierarchicalGate",
     "LaplaceGate",
     "Lasso",
+    "LassoPath",
     "MoEClassifier",
+    "MoEClassifierCV",
     "MoERegressor",
+    "MoERegressorCV",
     "ModifiedSoftmaxGate",
     "Ridge",
     "SigmoidGate",

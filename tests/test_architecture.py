@@ -13,7 +13,7 @@ LAYERS = [  # low to high
     "gates experts solvers penalties voronoi",
     "model passes assembly geometry",
     "likelihood",
-    "initialization runs fitting sparse",
+    "initialization runs fitting sparse relaxed",
     "estimators metrics",
     "inference selection resampling bootstrap ratio diagnostics dendrogram formula datasets",
     "plotting",

@@ -261,3 +261,90 @@ def test_path_of_classes_and_refusal(data):
     assert given.alphas.tolist() == [0.1, 0.01]
     with pytest.raises(ValueError, match="lasso_path expects penalty"):
         lasso_path(MoERegressor(1), X, y)
+
+
+@pytest.fixture(scope="module")
+def path(data):
+    return lasso_path(MoERegressor(2, penalty=Lasso(), n_init=2, random_state=0), data[0], data[2], n_alphas=8)
+
+
+def test_a_refit_keeps_the_zeros_and_is_the_maximum_of_the_rest(data, path):
+    """Against bounded quasi-Newton on the likelihood in plain numpy, whose zeros are held."""
+    X, _, y = data
+    moe = path.estimator(4)
+    gate = np.append(moe.gate_coef_[0] - moe.gate_coef_[1], moe.gate_intercept_[0] - moe.gate_intercept_[1])
+    theta = np.concatenate(
+        [gate, (np.column_stack([moe.coef_, moe.intercept_, np.ones(2)]) / moe.sigma_[:, None]).ravel()]
+    )
+    np.testing.assert_array_equal(moe.coef_ == 0, path.coef[4] == 0)
+    np.testing.assert_array_equal(moe.gate_coef_ == 0, path.gate_coef[4] == 0)
+    bounds = [(None, None) if t else (0, 0) for t in theta]
+    slow = minimize(lambda v: -objective(moe, X, y, 0.0, v), theta * 1.05, method="L-BFGS-B", bounds=bounds)
+    assert objective(moe, X, y, 0.0, theta) >= -slow.fun - 1e-9
+    assert 200 * objective(moe, X, y, 0.0, theta) == pytest.approx(moe.loglik_) == pytest.approx(path.relaxed_loglik[4])
+    assert moe.certificate_["kind"] == "interior" and moe.dof_ == np.count_nonzero(theta)
+    assert path.relaxed_bic[4] == pytest.approx(moe.bic(X, y))
+
+
+def test_refits_climb_above_the_path_and_choose_fewer_columns(data, path):
+    assert np.all(path.relaxed_loglik >= path.loglik - 1e-9)
+    assert path.best() == np.argmin(path.relaxed_bic) and path.best("bic") == np.argmin(path.bic)
+    assert path.n_nonzero[path.best()] < path.n_nonzero[path.best("bic")]
+    chosen = path.estimator()
+    truth = np.zeros((2, 12), dtype=bool)
+    truth[0, [0, 2]] = truth[1, [0, 4]] = True
+    used = chosen.coef_ != 0
+    assert used[truth].all() or used[::-1][truth].all()
+    assert chosen.penalty.alpha == path.alphas[path.best()]
+    plain = path.estimator(3, relaxed=False)
+    np.testing.assert_array_equal(plain.coef_, path.coef[3])
+    assert plain.certificate_["kkt"] == path.kkt[3] and plain.predict(data[0]).shape == (200,)
+    with pytest.raises(ValueError, match="criterion expects"):
+        path.best("aic")
+    with pytest.raises(ValueError, match="alphas expects"):
+        lasso_path(MoERegressor(1, penalty=Lasso()), data[0], data[1], alphas=[-0.1])
+
+
+@pytest.mark.parametrize("penalty", [Lasso(), GroupLasso(), Lasso(reference="last")], ids=repr)
+def test_refits_of_three_experts_and_of_classes(data, penalty):
+    """A gate or classes without a reference: a zero is one where the absolute values are least."""
+    X, _, y = data
+    labels = np.digitize(y, [-1, 1])
+    for moe, response in (
+        (MoERegressor(3, penalty=penalty, n_init=2, random_state=0), y),
+        (MoEClassifier(1, penalty=penalty), labels),
+    ):
+        path = lasso_path(moe, X, response, n_alphas=4, eps=0.2)
+        for at, (run, basis) in enumerate(path._relaxed):
+            problem = path.knots[at].problem
+            start = np.linalg.lstsq(basis, path.knots[at].run.theta)[0]
+            np.testing.assert_allclose(basis @ start, path.knots[at].run.theta, atol=1e-12)
+            assert np.linalg.matrix_rank(basis) == basis.shape[1]
+            if not run.degenerate:
+                assert run.loglik >= path.loglik[at] - 1e-9
+                score = basis.T @ problem.likelihood.unpenalised().value_and_score(run.theta)[1]
+                assert np.abs(score).max() < 0.02 or run.certificate["kind"] != "interior"
+
+
+def test_a_refit_with_a_degenerate_expert_is_not_chosen():
+    """Columns as many as the rows: the refit fits some rows exactly, and says nothing."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 60)), rng.standard_normal(40)
+    path = lasso_path(MoERegressor(2, penalty=Lasso(), n_init=1, random_state=0), X, y, alphas=[0.6, 0.05])
+    assert np.isnan(path.relaxed_loglik[-1]) and np.isinf(path.relaxed_bic[-1]) and path.best() == 0
+    late = lasso_path(MoERegressor(2, penalty=Lasso(), n_init=1, random_state=0), X, y, alphas=[0.05, 0.04])
+    with pytest.warns(UserWarning, match="Every refit"):
+        assert late.best() == np.argmin(late.bic)
+
+
+def test_slopes_chosen_among_many_columns_cost_more():
+    """BIC of the refit falls with the number of columns that fit noise; the criterion does not."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 500))
+    y = 2 * X[:, 0] + rng.standard_normal(100)
+    path = lasso_path(MoERegressor(1, penalty=Lasso()), X, y, n_alphas=10, eps=0.1)
+    free = np.array([basis.shape[1] for _, basis in path._relaxed])
+    expected = -2 * path.relaxed_loglik + 2 * np.log(100) + 2 * np.log(500) * (free - 2)
+    np.testing.assert_allclose(path.relaxed_bic, np.where(np.isnan(expected), np.inf, expected))
+    plain = -2 * path.relaxed_loglik + np.log(100) * free
+    assert np.flatnonzero(path.coef[path.best()][0]).tolist() == [0] and free[np.nanargmin(plain)] > 20

@@ -34,9 +34,15 @@ def chosen_columns(estimator, likelihood, data):
     ends = fit.ends(started(estimator, fit, data), solver, estimator.n_jobs)
     problem, winner = selected(fit, *ends[0])
     likelihood = problem.likelihood.unpenalised()
-    if penalty.reference is None or estimator.n_experts < 3:  # else the penalty knows the last expert
-        winner = canonical(likelihood, winner, degenerate=winner.degenerate)
+    winner = ordered(estimator, penalty, likelihood, winner)
     return likelihood, data.only(problem), [winner, *(run for _, run in ends[1:])]
+
+
+def ordered(estimator, penalty, likelihood, run):
+    """The run with its experts in canonical order, unless the penalty knows the last expert."""
+    if penalty.reference is not None and estimator.n_experts > 2:
+        return run
+    return canonical(likelihood, run, degenerate=run.degenerate)
 
 
 def started(estimator, fit, data):

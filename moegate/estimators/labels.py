@@ -67,7 +67,9 @@ def reordered(estimator, order):
     model, units, order = estimator.model_, estimator.units_, check_order(order, estimator.model_.n_experts)
     scaled = model.permute(model.to_scaled(estimator.theta_, units), order)
     theta = model.to_user(model.gauged(scaled), units)
-    return {
+    free = getattr(estimator, "free_", None)
+    moved = {} if free is None else {"free_": np.array([model.gauged(model.permute(e, order)) for e in free.T]).T}
+    return moved | {
         "theta_": theta,
         "certificate_": renumbered(estimator.certificate_, order),
         **named(theta, model, estimator.columns_, estimator.n_features_in_),

@@ -1,6 +1,8 @@
 """A path of lasso fits: from the strength at which no column enters down to a small one, each from the last."""
 
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
@@ -9,9 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from ..sparse import SparseFit
 from . import options
-from .chosen import selected
-from .labels import canonical, named
+from .knot import Knot
 
+CRITERIA = ("relaxed_bic", "bic")
 RAISED = 1.2  # factor by which the first strength grows while a fit with columns is better
 POOL = 3  # starts from screened columns that are tried at every knot
 
@@ -34,6 +36,18 @@ class LassoPath:
     certificates : tuple of str
     nobs : float
         Sum of the weights.
+
+    Notes
+    -----
+    The log-likelihood of a lasso fit takes shrinkage for lack of fit, so that `bic` asks for more columns than there
+    are. `relaxed_bic` is that of a second fit, without the penalty, of the coefficients that are not zero (relaxed
+    lasso), made when it is first asked for. The path keeps the rows for that.
+
+    References
+    ----------
+    .. [1] Meinshausen (2007), Relaxed lasso, doi:10.1016/j.csda.2006.12.019.
+    .. [2] Chen & Chen (2008), Extended Bayesian information criteria for model selection with large model spaces,
+       doi:10.1093/biomet/asn034.
     """
 
     alphas: np.ndarray
@@ -45,14 +59,96 @@ class LassoPath:
     kkt: np.ndarray
     certificates: tuple
     nobs: float
+    knots: tuple = field(repr=False)
 
     @property
     def bic(self):
         """-2 log-likelihood + log n times the number of parameters that are not zero, (m,)."""
         return -2 * self.loglik + np.log(self.nobs) * self.n_nonzero
 
+    @cached_property
+    def _relaxed(self):
+        """The refits, (run, basis) each."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            return [knot.relaxed() for knot in self.knots]
 
-def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_weight=None):
+    @property
+    def relaxed_loglik(self):
+        """Log-likelihood after a refit without the penalty, (m,); nan where an expert is then degenerate."""
+        return np.array([np.nan if run.degenerate else run.loglik for run, _ in self._relaxed])
+
+    @property
+    def relaxed_bic(self):
+        """-2 log-likelihood of the refits + log n (intercepts, scales) + max(log n, 2 log d) (slopes), (m,).
+
+        Up to sqrt(n) columns that is BIC; beyond, slopes chosen among many cost more (Chen & Chen 2008, their gamma as
+        small as it may be). Infinite where an expert is degenerate.
+        """
+        sizes = np.array([basis.shape[1] for _, basis in self._relaxed])
+        plain, each = self.knots[0].n_plain, max(np.log(self.nobs), 2 * np.log(self.coef.shape[-1]))
+        bic = -2 * self.relaxed_loglik + np.log(self.nobs) * plain + each * (sizes - plain)
+        return np.where(np.isnan(bic), np.inf, bic)
+
+    def best(self, criterion="relaxed_bic"):
+        """Position of the best knot.
+
+        Parameters
+        ----------
+        criterion : {"relaxed_bic", "bic"}, default="relaxed_bic"
+
+        Returns
+        -------
+        int
+
+        Warns
+        -----
+        UserWarning
+            Where every refit has a degenerate expert: "bic" then decides.
+        """
+        if criterion not in CRITERIA:
+            raise ValueError(f"criterion expects one of {list(CRITERIA)}, got {criterion!r}.")
+        values = getattr(self, criterion)
+        if not np.isfinite(values).any():
+            warnings.warn(
+                "Every refit without the penalty has a degenerate expert: the criterion is 'bic' instead; lower "
+                "n_experts, or pass larger alphas.",
+                UserWarning,
+                stacklevel=2,
+            )
+            values = self.bic
+        return int(np.argmin(values))
+
+    def estimator(self, at=None, relaxed=True):
+        """The fitted estimator of a knot.
+
+        Parameters
+        ----------
+        at : int, optional
+            By default `best()`.
+        relaxed : bool, default=True
+            Refitted without the penalty, its zeros kept, or as on the path.
+
+        Returns
+        -------
+        MoERegressor or MoEClassifier
+            Of a refit `free_` (p, r) is the basis of what was free, in scaled units, and `dof_` is r.
+
+        Notes
+        -----
+        The zeros of a refit were chosen with the same rows: `infer` takes them as given, and its errors are then too
+        small; it warns.
+        """
+        at = self.best() if at is None else range(len(self.knots))[at]
+        return self.chosen(at, relaxed)[0]
+
+    def chosen(self, at, relaxed):
+        """`estimator`, and what a fit that ended so would warn of, or None."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            parts = self._relaxed[at] if relaxed else (self.knots[at].run, None)
+            return self.knots[at].estimator(*parts), self.knots[at].message(parts[0])
+
+
+def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_weight=None, exposure=None):
     """Fit along a path of strengths.
 
     Parameters
@@ -68,6 +164,8 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
     eps : float, optional
         By default 0.02, and 0.1 with fewer than ten rows for each column: further down fits are as large as the data.
     sample_weight : array-like of shape (n,), optional
+    exposure : array-like of shape (n,), optional
+        Of Poisson experts.
 
     Returns
     -------
@@ -76,7 +174,7 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
     Raises
     ------
     ValueError
-        For an estimator without such a penalty.
+        For an estimator without such a penalty, or strengths that are none.
 
     Notes
     -----
@@ -92,6 +190,8 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
     >>> path = lasso_path(MoERegressor(1, penalty=Lasso()), X, y, n_alphas=5)
     >>> int(path.n_nonzero[0]), bool(path.alphas[0] > path.alphas[-1])
     (2, True)
+    >>> np.flatnonzero(path.estimator().coef_[0])
+    array([0])
     """
     penalty = options.check_penalty(estimator.penalty)
     if not getattr(penalty, "sparse", False):
@@ -100,23 +200,38 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
         )
     estimator = clone(estimator)
     with threadpool_limits(limits=1, user_api="blas"):
-        data, gate = estimator._check(X, y, sample_weight)
+        data, gate = estimator._check(X, y, **given(sample_weight=sample_weight, exposure=exposure))
         whole = SparseFit(estimator._likelihood(data, gate), penalty)
         solver = options.check_proximal(estimator.solver, whole.likelihood, estimator.max_iter)
         entropy = check_random_state(estimator.random_state).randint(2**31 - 1)
         pool = whole.starts("auto", max(1, min(estimator.n_init, POOL)), entropy, estimator.n_jobs)
         eps = eps or (0.1 if data.rows.n_rows < 10 * data.rows.n_columns else 0.02)
-        alphas = knots(whole, pool, solver, n_alphas, eps) if alphas is None else np.sort(np.asarray(alphas))[::-1]
-        rows, last = [], []
+        alphas = knots(whole, pool, solver, n_alphas, eps) if alphas is None else check_alphas(alphas)
+        found, last = [], []
         for alpha in alphas:
             ends = ends_at(whole, alpha, [*last, *pool], solver, estimator.n_jobs)
             last = [(ends[0][0], ends[0][1].theta)]
             pool = pool[:-1] or pool  # the start without columns: from the first knot on it is the last end
             fit = SparseFit(whole.likelihood, penalty.at(float(alpha)))
-            rows.append(_row(estimator, data, *selected(fit, *ends[0])))
-    coef, gate_coef, *numbers, kinds = zip(*rows, strict=True)
-    total = whole.likelihood.total_weight
-    return LassoPath(alphas, np.array(coef), np.array(gate_coef), *map(np.array, numbers), kinds, float(total))
+            found.append(Knot.of(estimator, data, fit, *ends[0]))
+        coef, gate_coef, *numbers, kinds = zip(*(knot.row() for knot in found), strict=True)
+    parts, total = (np.array(coef), np.array(gate_coef), *map(np.array, numbers)), whole.likelihood.total_weight
+    return LassoPath(alphas, *parts, kinds, float(total), tuple(found))
+
+
+def check_alphas(alphas):
+    """Strengths, the largest first."""
+    given = np.asarray(alphas)
+    if given.ndim != 1 or not given.size or given.dtype.kind not in "iuf" or not np.all(np.isfinite(given)):
+        raise ValueError(f"alphas expects a list of finite numbers >= 0, got {alphas!r}.")
+    if given.min() < 0:
+        raise ValueError(f"alphas expects numbers >= 0, got {given.min():g}.")
+    return np.sort(given.astype(float))[::-1]
+
+
+def given(**arguments):
+    """Those that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def knots(fit, pool, solver, n_alphas, eps):
@@ -141,14 +256,3 @@ def ends_at(fit, alpha, starts, solver, n_jobs=None):
     """The ends of climbs at a strength from starts of another."""
     there = SparseFit(fit.likelihood, fit.penalty.at(float(alpha)))
     return there.ends([(there.problem(p.gate, p.experts), theta) for p, theta in starts], solver, n_jobs)
-
-
-def _row(estimator, data, problem, run):
-    """What the path keeps of one knot."""
-    likelihood = problem.likelihood.unpenalised()
-    run = canonical(likelihood, replace(run), degenerate=run.degenerate)
-    only, model = data.only(problem), likelihood.model
-    parts = named(model.to_user(run.theta, likelihood.rows.units), model, only.used, estimator.n_features_in_)
-    found = run.certificate
-    value = float(likelihood.value(run.theta))
-    return parts["coef_"], parts["gate_coef_"], run.loglik, value, found["n_nonzero"], found["kkt"], found["kind"]

@@ -32,7 +32,7 @@ class FewerExperts:
     def compared(cls, result):
         """Fit one expert less to the rows of an `Inference`."""
         estimator, K = result.estimator, result.estimator.model_.n_experts
-        if K == 1:
+        if K == 1 or hasattr(estimator, "free_"):  # a refit of one selection, which no other number of experts has
             return cls(result.bic, np.nan)
         smaller = clone(estimator).set_params(n_experts=K - 1, init="auto", warm_start=False)
         try:

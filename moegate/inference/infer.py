@@ -12,6 +12,7 @@ from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
 from .parameters import Parameters, check_reference
 from .result import Inference
+from .tables import AFTER_SELECTION
 
 SEEN = 1e-5  # share of a parameter in a direction that is not identified, above which it is not either
 
@@ -45,7 +46,7 @@ def infer(
     Parameters
     ----------
     estimator : MoERegressor or MoEClassifier
-        Fitted without a penalty.
+        Fitted without a penalty; `LassoPath.estimator` refits what a lasso selected.
     X : array-like of shape (n, d)
     y : array-like of shape (n,)
         The rows of the fit.
@@ -75,6 +76,8 @@ def infer(
     -----
     ConvergenceWarning
         Where the certificate of the fit is "none" or "border".
+    UserWarning
+        On the refit of what a lasso selected: zeros are taken as given and get NaN, errors are too small.
 
     References
     ----------
@@ -99,7 +102,7 @@ def infer(
         likelihood, theta = estimator.likelihood(X, y, sample_weight, **given), estimator.theta_
         value = _check_rows(estimator, likelihood)
         groups = _codes(groups, likelihood) if kind == "cluster" else None
-        scaled, inner, back = _scaled(likelihood, theta)
+        scaled, inner, back = _scaled(likelihood, theta, getattr(estimator, "free_", None))
         at = curvature(scaled, inner)
         cov = COVARIANCES[kind](at, scaled, inner, groups, weights)
         parameters = Parameters(estimator.model_, reference, tuple(map(str, getattr(estimator, "classes_", ()))))
@@ -108,7 +111,7 @@ def infer(
         names=tuple(parameters.names(theta)),
         values=parameters.values(theta),
         cov=J @ cov @ J.T,
-        identified=~_touched(J, at.null),
+        identified=~_touched(J, at.null) & J.any(axis=1),
         root=back @ square_root(cov),
         kind=kind,
         reference=reference,
@@ -123,10 +126,15 @@ def _check(estimator, kind, groups, weights, reference):
     """What can be refused without the data; the reference expert as a count from zero."""
     K = estimator.model_.n_experts
     if getattr(estimator, "objective_", None) is not None:
+        selected = "n_nonzero" in estimator.certificate_
+        remedy = "use bootstrap, or LassoPath.estimator(), whose errors take the selection as given"
         raise ValueError(
             f"infer expects a fit without a penalty, got penalty={estimator.penalty!r}, under which estimates are "
-            "biased and these standard errors do not hold; refit with penalty=None, or use bootstrap."
+            f"biased{' and selected' if selected else ''} and these standard errors do not hold; "
+            f"{remedy if selected else 'refit with penalty=None, or use bootstrap'}."
         )
+    if hasattr(estimator, "free_"):
+        warnings.warn(f"{AFTER_SELECTION} Split the rows, or bootstrap the whole path.", UserWarning, stacklevel=3)
     if kind not in COVARIANCES:
         raise ValueError(f"kind expects one of {sorted(COVARIANCES)}, got {kind!r}.")
     if (kind == "cluster") != (groups is not None):
@@ -174,10 +182,15 @@ def _codes(groups, likelihood):
     return codes
 
 
-def _scaled(likelihood, theta):
-    """The likelihood in its scaled coordinates, theta in them, and the matrix that leads back."""
-    C = likelihood.transform
-    return Likelihood(likelihood.model, likelihood.rows), C @ theta, np.linalg.inv(C)
+def _scaled(likelihood, theta, free=None):
+    """The likelihood in its scaled coordinates, theta in them, and the matrix that leads back.
+
+    With a basis `free` (p, r) of the scaled parameters they are the r coordinates along it.
+    """
+    inner, back = likelihood.transform @ theta, np.linalg.inv(likelihood.transform)
+    if free is None:
+        return Likelihood(likelihood.model, likelihood.rows), inner, back
+    return Likelihood(likelihood.model, likelihood.rows, free), np.linalg.lstsq(free, inner)[0], back @ free
 
 
 def _touched(J, null):

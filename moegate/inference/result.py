@@ -56,6 +56,13 @@ class Inference:
         return f"<Inference: {len(self.names)} parameters, {self.kind} covariance, log-likelihood {self.llf:.2f}>"
 
     @property
+    def held(self):
+        """Which parameters a lasso selected out: zeros that a refit kept, without an error, (m,)."""
+        if not hasattr(self.estimator, "free_"):
+            return np.zeros(len(self.values), dtype=bool)
+        return ~self.identified & (self.values == 0)
+
+    @property
     def cov_theta(self):
         """Covariance of `estimator.theta_` on the identified directions, (p, p)."""
         return self.root @ self.root.T

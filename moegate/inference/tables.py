@@ -4,6 +4,10 @@ import numpy as np
 from scipy.stats import chi2
 
 HEADER = ["estimate", "std err", "z", "P>|z|"]
+AFTER_SELECTION = (
+    "These columns were chosen on the same rows: standard errors after selection are too small, and their tests and "
+    "intervals are not valid."
+)
 TOP = {"data_aligns": "lrlr", "table_dec_above": "=", "table_dec_below": "=", "colsep": "  "}
 
 
@@ -55,7 +59,7 @@ def _coefficients(result, alpha, rows, title):
     cells = [
         [f"{result.values[i]:.4g}", f"{errors[i]:.3g}", f"{z[i]:.2f}", f"{p[i]:.3f}", *(f"{v:.4g}" for v in limits[i])]
         if result.identified[i]
-        else [f"{result.values[i]:.4g}", "not identified", "", "", "", ""]
+        else [f"{result.values[i]:.4g}", "held" if result.held[i] else "not identified", "", "", "", ""]
         for i in rows
     ]
     header = [*HEADER, f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
@@ -111,7 +115,11 @@ def _notes(result):
             f"WARNING: BIC prefers {K - 1} to {K} experts ({result.fewer.fewer_bic:.2f} against {result.bic:.2f}).\n"
             "Some may not be distinct, and standard errors then mean nothing although they look like any others."
         )
-    if not result.identified.all():
+    if hasattr(result.estimator, "free_"):
+        lines.append(f"WARNING: {AFTER_SELECTION}")
+    if result.held.any():
+        lines.append("held: zero under the penalty, and kept so.")
+    if not (result.identified | result.held).all():
         lines.append("not identified: the likelihood does not change, or grows without end, along the parameter.")
     return lines
 

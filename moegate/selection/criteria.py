@@ -1,12 +1,12 @@
 """The criteria that choose a number of experts: smaller is better for all."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.parallel import delayed
+
+from ..estimators.cv import folds
 
 SLOPE_MODELS = 10  # models without which a dimension jump means nothing
 JUMP = 2.0  # falls of the dimension at constants within this factor are one jump
@@ -71,14 +71,9 @@ def _falls(loglik, dof):
 
 def cross_validated(problem, parallel, sizes, cv):
     """-2 times the log-likelihood of held-out rows, by number of experts."""
-    classes = is_classifier(problem.estimator)
-    if isinstance(cv, Integral):
-        kind = StratifiedKFold if classes else KFold
-        cv = kind(cv, shuffle=True, random_state=problem.estimator.random_state)
-    rows = np.arange(len(problem.X))
-    folds = [np.isin(rows, test) for _, test in check_cv(cv, problem.y, classifier=classes).split(rows, problem.y)]
-    losses = parallel(delayed(_held_out)(problem, K, test) for K in sizes for test in folds)
-    return np.reshape(losses, (len(sizes), len(folds))).sum(axis=1)
+    tests = folds(cv, problem.y, is_classifier(problem.estimator), problem.estimator.random_state)
+    losses = parallel(delayed(_held_out)(problem, K, test) for K in sizes for test in tests)
+    return np.reshape(losses, (len(sizes), len(tests))).sum(axis=1)
 
 
 def _row(problem, candidate):
