@@ -240,7 +240,7 @@ EXPERIMENTS = (
             Arm("tanh", "tanh", 2, "modified_softmax", times=5, **DENSE),
             Arm("gumbel", "gumbel", 2, "gumbel", times=5, **DENSE),
             Arm("sparsemax", "sparsemax", 2, "sparsemax", times=5, **DENSE),
-            Arm("top-2 of 4", "T4", 4, TopKGate(2), times=2, **DENSE),
+            Arm("top-2 of 4", "T4", 4, TopKGate(2), **DENSE),
         ),
         sizes(3e3, 3e4, 5),
         20,
