@@ -8,8 +8,9 @@ from sklearn.base import is_classifier
 
 from ..blocks import Rows, Triangle, Units
 from ..partitions import Moments, Partitions
+from .checks import check_weight, refuse_missing
 from .columns import dependent
-from .data import CONSTANT, TrainingData, check_weight, independent, refuse_missing
+from .data import CONSTANT, TrainingData, independent
 
 GATHER_BYTES = 64e6  # of X, up to which the data are brought here and fitted in memory
 LENGTHS = (
@@ -134,7 +135,7 @@ def _aligned(a, X, n_pieces, lengths):
 def _glance(X, y, weight, exposure, by_class):
     """Of one partition the length, its first row, and of the response the classes with weights, or both ends."""
     if by_class:
-        refuse_missing(y)
+        refuse_missing(y, "a label")
     y = np.asarray(y)
     if X.shape[0] != len(y):
         raise ValueError(LENGTHS.format(f"{X.shape[0]} and {len(y)} rows in one of them"))

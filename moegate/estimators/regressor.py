@@ -5,8 +5,8 @@ from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
 
 from .base import MoEBase
+from .checks import check_data, check_exposure, refuse_missing
 from .columns import index
-from .data import check_data, check_exposure
 from .distribution import Distribution
 
 
@@ -180,6 +180,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         return self._fit(X, y, sample_weight=sample_weight, exposure=exposure)
 
     def _check_X_y(self, X, y, reset=True):
+        refuse_missing(y, "a number")
         return check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
 
     def _check_response(self, y):

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ..blocks import Rows
 from . import collections
+from .checks import check_weight
 from .columns import resolve_columns
-from .data import TrainingData, check_weight, select
+from .data import TrainingData, select
 
 
 def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=None):
