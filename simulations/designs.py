@@ -234,12 +234,12 @@ EXPERIMENTS = (
     Experiment(
         "other-gates",
         (
-            Arm("softmax, d=1", "coverage", 2, times=5, **DENSE),
-            Arm("softmax, d=3", "coverage3", 2, times=5, **DENSE),
-            Arm("cosine", "cosine", 3, "cosine", times=5, **DENSE),
+            Arm("softmax, d=1", "coverage", 2, times=3, **DENSE),
+            Arm("softmax, d=3", "coverage3", 2, **DENSE),
+            Arm("cosine", "cosine", 3, "cosine", times=3, **DENSE),
             Arm("tanh", "tanh", 2, "modified_softmax", times=5, **DENSE),
             Arm("gumbel", "gumbel", 2, "gumbel", times=5, **DENSE),
-            Arm("sparsemax", "sparsemax", 2, "sparsemax", times=5, **DENSE),
+            Arm("sparsemax", "sparsemax", 2, "sparsemax", **DENSE),
             Arm("top-2 of 4", "T4", 4, TopKGate(2), **DENSE),
         ),
         sizes(3e3, 3e4, 5),
