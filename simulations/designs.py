@@ -261,7 +261,7 @@ EXPERIMENTS = (
         "lasso-oracle",
         ORACLE,
         (100, 200, 400, 800),
-        8,
+        24,
         ("ratio", "kl"),
         (100, 800),
         ((100, 200), 1),

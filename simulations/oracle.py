@@ -13,6 +13,7 @@ from .truths import Gate, Truth
 POINTS, NODES = 1000, 40  # of the columns and, for each true expert there, of the response
 KKT = 1e-6  # above which a fit is no solution
 COLUMNS, STRENGTHS = (50, 200, 1000), (0.25, 0.5, 1.0, 2.0)
+BINDING = 0.5  # c up to which the bound is below the distance of a fit without columns somewhere in the range of n
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ ORACLE = tuple(
         2,
         extra=oracle_columns,
         extras=("kl", "ratio", "kkt", "n_nonzero"),
-        claims={"ratio": 0.0},
+        claims={"ratio": 0.0} if c <= BINDING else {},
         upper=True,
         p=p,
         c=c,
