@@ -79,7 +79,8 @@ def figure(experiment, rows, path):
         ax.tick_params(axis="x", which="minor", labelbottom=False)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("median, 10% to 90%")
-    axes[0, -1].legend(fontsize="x-small", frameon=False)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(experiment.arms) > len(COLORS) else {}
+    axes[0, -1].legend(fontsize="x-small", frameon=False, **beside)
     fig.savefig(path, dpi=90)
     plt.close(fig)
 

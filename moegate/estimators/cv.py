@@ -158,7 +158,7 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
     --------
     >>> import numpy as np
     >>> from moegate import MoERegressorCV
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> X = rng.standard_normal((200, 10))
     >>> y = np.where(rng.random(200) < 0.5, 2 + 2 * X[:, 0], -2 - 2 * X[:, 1]) + 0.5 * rng.standard_normal(200)
     >>> moe = MoERegressorCV(2, criterion="relaxed_bic", alphas=8, n_init=2, random_state=0).fit(X, y)
