@@ -105,7 +105,8 @@ def report():
     ]
     lines += [
         "\nThe last row has another gate, quadratic in x, and maximises the likelihood of (x, y).\n",
-        "Diabetes, two experts without columns, the gate on bmi: log-likelihood and means of the experts. StepMix: best of 8 starts.\n",
+        "Diabetes, two experts without columns, the gate on bmi: log-likelihood and means of the experts. "
+        "StepMix: best of 8 starts.\n",
         "| | weights one | weights two for 100 rows | these rows twice |\n|---|---|---|---|",
     ]
     for name, fits in constant_experts():
