@@ -26,10 +26,11 @@ test: $(TEST_READY)
 bench: $(TEST_READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
-# Warnings are errors. Runs the notebooks that have changed (all ten: 2 to 3 minutes); DOCS_EXECUTION=off runs none.
+# Warnings and dead links are errors. Runs the notebooks that have changed (all ten: 2 to 3 minutes); DOCS_EXECUTION=off runs none.
 docs: export DOCS_EXECUTION ?= cache
 docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx -E -a -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/test_docs.py -k built
 
 simulations-quick: $(TEST_READY)
 	$(BIN)/python -m simulations all --quick --workers $(WORKERS)

@@ -24,6 +24,8 @@ from moegate import Lasso, MoEClassifier, MoERegressor, lasso_path
 
 HERE = Path(__file__).parent
 RULES = ("relaxed_bic", "bic")
+PATHS = "p,seconds,per knot,refits,KKT,not certified,nonzero at the last,chosen,MB more,MB of X".split(",")
+FOUND = "experts,rule,replicates,their sensitivity,specificity,gate's sensitivity,specificity".split(",")
 DESIGNS = {  # slopes of the two experts, intercepts, gate slopes, gate intercept
     "gaussian": (((0, 1.5, 0, 0, 0, 1), (1, -1.5, 0, 0, 2, 0)), (0, 0), (2, 0, 0, -1, 0, 0), 1),
     "logistic": (((-1, 2, 0, 0, 1.5, 0), (1, 0, 0, -2, 0, 0)), (0, 0), (0, 0, 1, 0, 0, -1.5), 1),
@@ -107,35 +109,42 @@ def shares(pairs):
     return found[true].mean(), 1 - found[~true].mean()
 
 
-def main():
-    """Measure and write."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--replicates", type=int, default=50)
-    parser.add_argument("--columns", type=int, nargs="+", default=[250, 500, 1000, 2000])
-    given = parser.parse_args()
-    out = ["# Lasso\n", f"Made by `python benchmarks/lasso.py` on {machine()}. One BLAS thread.\n", "## Paths\n"]
-    out += [
-        "| p | seconds | per knot | refits | KKT | not certified | nonzero at the last | chosen | MB more | MB of X |"
-    ]
-    out += ["| --- " * 10 + "|"]
-    for p in given.columns:
+def measured_paths(columns):
+    """Lines of the first table."""
+    for p in columns:
         with get_context("spawn").Pool(1) as pool:
-            row = pool.apply(path_of, (p,))
-        out.append("| " + " | ".join(f"{value:.3g}" for value in row) + " |")
-        print(out[-1], flush=True)
-    out += [f"\\n## Slopes found, {given.replicates} replicates\\n".replace("\\n", "\n")]
-    out += [
-        "| experts | rule | their sensitivity | specificity | gate's sensitivity | specificity |",
-        "| --- " * 6 + "|",
-    ]
+            yield "| " + " | ".join(f"{value:.3g}" for value in pool.apply(path_of, (p,))) + " |"
+
+
+def measured_recovery(replicates, jobs):
+    """Lines of the second table."""
     for family in DESIGNS:
-        rows = Parallel(2)(delayed(recovery)(family, seed) for seed in range(given.replicates))
+        rows = Parallel(jobs)(delayed(recovery)(family, seed) for seed in range(replicates))
         for rule in RULES:
             pairs = [row[rule] for row in rows]
             numbers = *shares([pair[:2] for pair in pairs]), *shares([pair[2:] for pair in pairs])
-            out.append(f"| {family} | {rule} | " + " | ".join(f"{value:.3f}" for value in numbers) + " |")
-            print(out[-1], flush=True)
-    (HERE / "lasso.md").write_text("\n".join(out) + "\n")
+            yield f"| {family} | {rule} | {replicates} | " + " | ".join(f"{value:.3f}" for value in numbers) + " |"
+
+
+def table(names, lines):
+    """A table with its head."""
+    return "\n".join(["| " + " | ".join(names) + " |", "| --- " * len(names) + "|", *lines]) + "\n"
+
+
+def main():
+    """Measure and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--replicates", type=int, default=50, help="0: keep the table on file")
+    parser.add_argument("--columns", type=int, nargs="*", default=[250, 500, 1000, 2000], help="none: keep the table")
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    head, paths, found = (HERE / "lasso.md").read_text().split("\n## ")
+    if given.columns:
+        head = f"# Lasso\n\nMade by `python benchmarks/lasso.py` on {machine()}. One BLAS thread.\n"
+        paths = "Paths\n\n" + table(PATHS, measured_paths(given.columns))
+    if given.replicates:
+        found = "Slopes found\n\n" + table(FOUND, measured_recovery(given.replicates, given.jobs))
+    (HERE / "lasso.md").write_text("\n## ".join((head, paths, found)))
 
 
 if __name__ == "__main__":

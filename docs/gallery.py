@@ -1,8 +1,9 @@
-"""Pictures of README and documentation: `python docs/gallery.py` writes front.png, gates_1d.png and gates_2d.png.
+"""Pictures of README and documentation: `python docs/gallery.py` runs gallery.md and draws the gates side by side.
 
-The first is the fit of the README's example, the others the fitted gate of every kind on the same data.
+gates_1d.png and gates_2d.png show the fitted gate of every kind on the same data, front.png the README's example.
 """
 
+import re
 import warnings
 from pathlib import Path
 
@@ -25,8 +26,7 @@ from moegate import (
     SparsemaxGate,
     TopKGate,
 )
-from moegate.datasets import load_engel
-from moegate.plotting import FitDisplay, GateDisplay
+from moegate.plotting import GateDisplay
 from moegate.plotting._style import expert_color, expert_label
 
 HERE, N, K = Path(__file__).parent, 600, 3
@@ -95,21 +95,19 @@ def panels(d):
     return figure
 
 
-def front():
-    """Fit and gate of the README's example."""
-    X, y = load_engel()
-    moe = MoERegressor(n_experts=2, random_state=0).fit(X, y)
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    FitDisplay.from_estimator(moe, X, y, ax=axes[0])
-    GateDisplay.from_estimator(moe, X, ax=axes[1])
-    return figure
+def write_page():
+    """Run the code of gallery.md; each picture is the display that the code above it has made."""
+    text, names = (HERE / "gallery.md").read_text(), {}
+    for code, picture in re.findall(r"^```python\n(.*?)^```\n\n!\[[^]]*\]\((.*?)\)", text, re.DOTALL | re.MULTILINE):
+        exec(compile(code, "gallery.md", "exec"), names)
+        names["display"].figure_.savefig(HERE / picture, dpi=90)
 
 
 def main():
     """Write the pictures."""
     warnings.simplefilter("ignore")
     with threadpool_limits(1):
-        front().savefig(HERE / "front.png", dpi=100)
+        write_page()
         for d in (1, 2):
             panels(d).savefig(HERE / f"gates_{d}d.png", dpi=110)
 

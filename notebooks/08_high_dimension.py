@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from moegate import Lasso, MoERegressor, lasso_path
+from moegate.plotting import LassoPathDisplay
 
 rng = np.random.default_rng(1)
 n, d = 120, 200
@@ -37,28 +38,21 @@ assert moe.certificate_["kkt"] < 1e-6 and moe.certificate_["slack"] > 0
 # %% [markdown]
 # ## A path
 #
-# From the strength at which no column enters down, each fit starting from the last one. BIC counts the parameters that are not zero.
+# From the strength at which no column enters down, each fit starting from the last one. Slopes are shrunk, and the likelihood takes that for lack of fit; so each knot is fitted once more without the penalty, its zeros kept, and the refit with the smallest BIC is chosen. With more than sqrt(n) columns each slope counts 2 log d instead of log n.
 
 # %%
 path = lasso_path(MoERegressor(2, penalty=Lasso(), n_init=3, random_state=0), X, y, n_alphas=10, eps=0.2)
-best = int(np.argmin(path.bic))
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-for k, color in enumerate(("#0072B2", "#D55E00")):
-    left.plot(path.alphas, path.coef[:, k], color=color, linewidth=1)
-left.set(xscale="log", xlabel="alpha", ylabel="slope")
-right.plot(path.alphas, path.bic, "o-", color="#444444")
-right.axvline(path.alphas[best], color="#999999", linestyle="--")
-right.set(xscale="log", xlabel="alpha", ylabel="BIC")
-print(path.n_nonzero, path.alphas[best])
-assert path.n_nonzero[0] == 5 and 0 < best
+LassoPathDisplay.from_path(path)
+plt.show()
+again = path.estimator()
+print(path.n_nonzero, path.best(), again)
+assert path.n_nonzero[0] == 5 and 0 < path.best()
 
 # %% [markdown]
-# The slopes of both experts are shrunk. After selection the chosen columns can be fitted without a penalty; the standard errors of that second fit take the selection as given and are too small.
+# The slopes of the refit are not shrunk. Its zeros were chosen with the same rows: standard errors take them as given and are too small, and `infer` says so. `MoERegressorCV(2)` chooses the strength by held-out rows instead.
 
 # %%
-used = sorted(set().union(*chosen))
-again = MoERegressor(2, n_init=3, random_state=0).fit(X[:, used], y)
-print(used, again.coef_.round(2))
+print([np.flatnonzero(row).tolist() for row in again.coef_], again.coef_[:, [0, 3]].round(2))
 largest = [float(np.abs(fit.coef_).max()) for fit in (moe, again)]
 assert largest[0] < largest[1] and abs(largest[1] - 2) < 0.4
 

@@ -8,6 +8,7 @@ import numpy as np
 from moegate import ActivationGate, ModifiedSoftmaxGate, TopKGate
 
 from .arms import HALF, Arm
+from .oracle import COLUMNS, ORACLE, across
 from .special import (
     BoxedArm,
     StartedTemperature,
@@ -41,6 +42,10 @@ class Experiment:
         The range of n on which slopes are taken.
     quick : (tuple of int, int)
         Sizes and replicates of a quick run.
+    across : callable, optional
+        From rows to further pairs of an arm and its rows, with another quantity in the place of n.
+    across_span : (int, int)
+        Its range.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Experiment:
     slopes: tuple
     span: tuple
     quick: tuple = field(default=((500, 1000, 2000), 6))
+    across: object = None
+    across_span: tuple = ()
 
     @property
     def text(self):
@@ -234,12 +241,12 @@ EXPERIMENTS = (
     Experiment(
         "other-gates",
         (
-            Arm("softmax, d=1", "coverage", 2, times=5, **DENSE),
-            Arm("softmax, d=3", "coverage3", 2, times=5, **DENSE),
-            Arm("cosine", "cosine", 3, "cosine", times=5, **DENSE),
+            Arm("softmax, d=1", "coverage", 2, times=3, **DENSE),
+            Arm("softmax, d=3", "coverage3", 2, **DENSE),
+            Arm("cosine", "cosine", 3, "cosine", times=3, **DENSE),
             Arm("tanh", "tanh", 2, "modified_softmax", times=5, **DENSE),
             Arm("gumbel", "gumbel", 2, "gumbel", times=5, **DENSE),
-            Arm("sparsemax", "sparsemax", 2, "sparsemax", times=5, **DENSE),
+            Arm("sparsemax", "sparsemax", 2, "sparsemax", **DENSE),
             Arm("top-2 of 4", "T4", 4, TopKGate(2), **DENSE),
         ),
         sizes(3e3, 3e4, 5),
@@ -283,6 +290,17 @@ EXPERIMENTS = (
         ("loss", "loss_fixed"),
         (10_000, 100_000),
         ((1000, 4000), 4),
+    ),
+    Experiment(
+        "lasso-oracle",
+        ORACLE,
+        (100, 200, 400, 800),
+        24,
+        ("ratio", "kl"),
+        (100, 800),
+        ((100, 200), 1),
+        across,
+        (COLUMNS[0], COLUMNS[-1]),
     ),
 )
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

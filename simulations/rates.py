@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL, DRAWS = 0.95, 1000
-ONE_SIDED = -0.4  # an upper bound of n^-1/2 is confirmed where the interval's upper end lies below
+SLACK = 0.1  # an upper bound is confirmed where the interval's upper end is at most so far above its exponent
 CLOSE = 0.08  # of the theory's exponent, within which a two-sided interval that excludes it by less still agrees
 
 
@@ -72,9 +72,9 @@ def verdict(found, expected, one_sided):
     if expected is None or np.isnan(found.slope):
         return "no claim" if expected is None else "cannot tell yet"
     if one_sided:
-        if found.upper <= ONE_SIDED:
+        if found.upper <= expected + SLACK:
             return "agrees"
-        return "disagrees" if found.lower > ONE_SIDED else "cannot tell yet"
+        return "disagrees" if found.lower > expected + SLACK else "cannot tell yet"
     if found.upper - found.lower > 0.5:
         return "cannot tell yet"
     inside = found.lower <= expected <= found.upper

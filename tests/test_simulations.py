@@ -13,6 +13,7 @@ import pytest
 
 from simulations.arms import measure, true_measure
 from simulations.designs import BY_NAME, EXPERIMENTS
+from simulations.oracle import ORACLE, divergence, log_density, responsibilities, wide
 from simulations.rates import Slope, slope, verdict
 from simulations.report import report
 from simulations.run import quickened, run
@@ -22,6 +23,7 @@ from simulations.trees import TREES
 from simulations.truths import TRUTHS
 
 ROOT = Path(__file__).parents[1]
+ELSEWHERE = {"top-2 of 4, kept", *(arm.name for arm in ORACLE)}  # arms that are no maximum likelihood fits
 
 
 def small(name, sizes=(200, 400), replicates=3):
@@ -126,7 +128,7 @@ def test_trees_are_what_the_library_calls_the_same(name):
     assert fit.likelihood(X, y).value(theta) == pytest.approx(tree.loglik(X, y), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted({arm.name for e in EXPERIMENTS for arm in e.arms} - {"top-2 of 4, kept"}))
+@pytest.mark.parametrize("name", sorted({arm.name for e in EXPERIMENTS for arm in e.arms} - ELSEWHERE))
 def test_every_arm_runs_and_climbs_above_the_truth(name):
     arm = next(arm for e in EXPERIMENTS for arm in e.arms if arm.name == name)
     row = arm.run(400, np.random.SeedSequence(3))
@@ -204,6 +206,8 @@ def test_slopes_are_recovered_with_their_interval():
         ((-0.5, -0.3), -0.5, True, "cannot tell yet"),
         ((-0.2, -0.1), -0.5, True, "disagrees"),
         ((-0.2, -0.1), None, True, "no claim"),
+        ((-0.2, 0.1), 0.0, True, "agrees"),
+        ((-0.2, 0.2), 0.0, True, "cannot tell yet"),
     ],
 )
 def test_verdicts(interval, expected, one_sided, words):
@@ -223,8 +227,61 @@ def test_report_has_a_line_for_each_column(tmp_path):
 def test_every_experiment_has_its_words():
     names = "softmax-exact softmax-over3 softmax-over4 softmax-density topk-exact topk-over temperature activation "
     names += "multinomial multinomial-vanishing laplace-exact laplace-over hierarchical sigmoid other-gates dendrogram "
-    names += "em-gap translation"
+    names += "em-gap translation lasso-oracle"
     assert [e.name for e in EXPERIMENTS] == names.split()
     for experiment in EXPERIMENTS:
         assert len(experiment.text) > 50 and experiment.span[0] >= experiment.sizes[0]
         assert quickened(experiment).replicates < experiment.replicates
+
+
+# the lasso ----------------------------------------------------------------------------------------------------------
+
+
+def test_divergence_is_that_of_drawn_responses():
+    def moved(pi, means, sigma):
+        return pi * 0.8 + 0.1, means + 0.1, sigma * 1.2
+
+    truth = wide(50)
+    X, y = truth.draw(100_000, np.random.default_rng(0))
+    parts = truth.parts(X)
+    gaps = log_density(parts, y[:, None]) - log_density(moved(*parts), y[:, None])
+    some = [part[:20_000] for part in parts]
+    assert divergence(some, some) == 0
+    assert divergence(some, moved(*some)) == pytest.approx(gaps.mean(), abs=4 * gaps.std() / np.sqrt(100_000))
+    one, other = (tuple(np.full((1, 1), v) for v in values) for values in ((1.0, 0.0, 1.0), (1.0, 0.5, 2.0)))
+    assert divergence(one, other) == pytest.approx(np.log(2) + 1.25 / 8 - 0.5)
+
+
+def test_the_oracle_arm_solves_and_beats_the_truth():
+    arm = next(arm for arm in ORACLE if arm.name == "p=50, c=1")
+    truth = arm.model
+    assert truth.size == 13 and truth.grid.shape == (1000, 50)
+    X, y = truth.draw(200, np.random.default_rng(0))
+    assert responsibilities(truth, X, y).sum(axis=1) == pytest.approx(1)
+    assert log_density(truth.parts(X), y[:, None]).sum() == pytest.approx(truth.loglik(X, y))
+    row = arm.run(200, np.random.SeedSequence(3))
+    assert row["kkt"] <= 1e-6 and row["certificate"] != "none" and row["loglik"] > row["loglik_truth"]
+    assert row["ratio"] == pytest.approx(row["kl"] / (arm.alpha(200) * 13)) and 0 < row["ratio"] < 1
+    more = arm.run(800, np.random.SeedSequence(3))
+    assert more["kl"] < row["kl"] and 5 < more["n_nonzero"] < 60
+
+
+def test_the_report_has_slopes_in_p(tmp_path):
+    experiment = BY_NAME["lasso-oracle"]
+    rng = np.random.default_rng(0)
+    rows = [
+        {"arm": arm.name, "n": n, "replicate": r, "certificate": "interior", "loglik": 1, "loglik_truth": 0}
+        | {"ratio": 0.3 * arm.p**0.3 * np.exp(0.05 * rng.standard_normal()), "kl": 0.1, "seconds": 1}
+        for arm in experiment.arms
+        for n in experiment.sizes
+        for r in range(8)
+    ]
+    table = Table(experiment, tmp_path)
+    table.begin()
+    table.append(
+        [dict.fromkeys(table.columns, "nan") | {name: str(value) for name, value in row.items()} for row in rows]
+    )
+    page = report([experiment], tmp_path)
+    line = next(line for line in page.splitlines() if "| in p, c=0.5 | ratio" in line)
+    assert float(line.split("|")[5]) == pytest.approx(0.3, abs=0.02)
+    assert "| <= 0 |" in line and "disagrees" in line and "| p=50, c=1 | ratio | <= 0 |" in page

@@ -167,6 +167,18 @@ def test_more_columns_than_rows():
         infer(moe, X, y)
 
 
+def test_responsibilities_are_a_start_with_many_columns():
+    """More columns than starts are tried on."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150, 40))
+    first = rng.random(150) < 0.5
+    y = np.where(first, 2 + 2 * X[:, 0], -2 - 2 * X[:, 3]) + 0.5 * rng.standard_normal(150)
+    given = np.column_stack([first, ~first]).astype(float)
+    moe = MoERegressor(2, penalty=Lasso(0.1), init=given).fit(X, y)
+    auto = MoERegressor(2, penalty=Lasso(0.1), n_init=3, random_state=0).fit(X, y)
+    assert moe.objective_ == pytest.approx(auto.objective_, abs=1e-5)
+
+
 def test_groups_enter_together(data):
     X, _, y = data
     moe = MoERegressor(2, penalty=GroupLasso(0.05), n_init=3, random_state=0).fit(X, y)

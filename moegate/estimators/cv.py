@@ -31,7 +31,7 @@ class StrengthChosen:
         several = isinstance(self.alphas, Integral)
         strengths = {"n_alphas": options.check_count(self.alphas, "alphas")} if several else {"alphas": self.alphas}
         path = lasso_path(base, X, y, eps=self.eps, **strengths, **metadata)
-        scores = self._scores(base, path.alphas, X, y, metadata) if self.criterion == "cv" else None
+        scores = self._scores(base, path, X, y, metadata) if self.criterion == "cv" else None
         at = path.best(self.criterion) if scores is None else int(np.argmax(scores["cv_mean_"]))
         best, message = path.chosen(at, relaxed=self.criterion == "relaxed_bic")
         vars(self).update({name: value for name, value in vars(best).items() if name.endswith("_")})
@@ -46,14 +46,14 @@ class StrengthChosen:
         plain = self._plain()
         return plain.set_params(**{name: getattr(self, name) for name in plain.get_params(deep=False)})
 
-    def _scores(self, base, alphas, X, y, metadata):
+    def _scores(self, base, path, X, y, metadata):
         """Mean log-likelihood of the held-out rows by strength and fold, and its mean and standard error."""
-        weight = check_weight(metadata.pop("sample_weight", None), len(X))
-        weight = np.ones(len(X)) if weight is None else weight
+        y = np.asarray(y)
+        weight = check_weight(metadata.pop("sample_weight", 1.0), len(y))
         tests = folds(self.cv, y, is_classifier(self), self.random_state)
         _check_folds(tests, y, weight, is_classifier(self))
         alone = clone(base).set_params(n_jobs=None)
-        tasks = (delayed(_held_out)(alone, X, y, alphas, weight, test, metadata) for test in tests)
+        tasks = (delayed(_held_out)(alone, X, y, path.alphas, weight, test, metadata) for test in tests)
         scores = np.array(Parallel(n_jobs=self.n_jobs)(tasks)).T
         with np.errstate(invalid="ignore"):
             error = scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
@@ -85,7 +85,10 @@ def _check_folds(tests, y, weight, classes):
 
 def _held_out(base, X, y, alphas, weight, test, metadata):
     """Mean log-likelihood of the rows of a fold by strength; a weight of zero leaves a row out."""
-    path = lasso_path(base, X, y, alphas, sample_weight=weight * ~test, **metadata)
+    try:
+        path = lasso_path(base, X, y, alphas, sample_weight=weight * ~test, **metadata)
+    except ValueError as error:
+        raise ValueError(f'Outside a fold: {error} Raise cv, or use criterion="relaxed_bic".') from error
     scores = []
     for knot in path.knots:
         moe = knot.estimator()
@@ -155,7 +158,7 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
     --------
     >>> import numpy as np
     >>> from moegate import MoERegressorCV
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> X = rng.standard_normal((200, 10))
     >>> y = np.where(rng.random(200) < 0.5, 2 + 2 * X[:, 0], -2 - 2 * X[:, 1]) + 0.5 * rng.standard_normal(200)
     >>> moe = MoERegressorCV(2, criterion="relaxed_bic", alphas=8, n_init=2, random_state=0).fit(X, y)

@@ -75,7 +75,8 @@ class TrainingData:
         model = problem.likelihood.model
         inside = sorted({*problem.gate, *problem.experts})
         used = tuple(self.used[c] for c in inside)
-        rows, original = problem.likelihood.rows, replace(self.original, X=self.original.X[:, inside])
+        rows = problem.likelihood.rows
+        original = replace(self.original, X=self.original.X[:, inside], units=rows.units, _cache=[])
         return TrainingData(rows, used, model.gate_columns, model.expert_columns, original, self.kept)
 
     def reach(self):

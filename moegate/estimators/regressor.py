@@ -30,8 +30,8 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
     solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
         "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
         "newton" up to 500 parameters and "lbfgs" above.
-    penalty : None, "ridge" or Ridge, default=None
-        Subtracted from the mean log-likelihood, see `Ridge`.
+    penalty : None, "ridge", or Ridge, Lasso, ElasticNet or GroupLasso, default=None
+        Subtracted from the mean log-likelihood, see `Ridge` and `Lasso`.
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
         them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in

@@ -6,6 +6,7 @@ from .dendrogram import DendrogramDisplay
 from .fit import FitDisplay
 from .gate import GateDisplay
 from .loglik import LoglikDisplay
+from .path import LassoPathDisplay
 from .selection import SelectionDisplay
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DendrogramDisplay",
     "FitDisplay",
     "GateDisplay",
+    "LassoPathDisplay",
     "LoglikDisplay",
     "SelectionDisplay",
 ]
