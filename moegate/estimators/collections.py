@@ -35,7 +35,7 @@ def check_table(X):
     """
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2:
-        got = f"shape {shape}" if hasattr(X, "chunks") else type(X).__name__
+        got = f"shape {shape}" if isinstance(shape, tuple) and hasattr(X, "chunks") else type(X).__name__
         raise ValueError(
             f"X expects a dask array of shape (n, d) or a dask frame, got {got}; reshape it, take columns as "
             "frame[[name]], or make one by dask.array.from_delayed or to_dataframe."
