@@ -154,8 +154,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         Parameters
         ----------
         X : array-like, dask array or dask frame of shape (n, d)
-            In any units: columns are centred and scaled inside. A memory map of float64 is read in blocks at each
-            pass. Partitions of a dask collection stay where they are; up to 64 MB are brought here.
+            In any units: columns are centred and scaled inside. A large array or memory map of numbers is read in
+            blocks at each pass. Partitions of a dask collection stay where they are; up to 64 MB, and with a lasso all,
+            are brought here.
         y : array-like of shape (n,)
             Numbers; counts for Poisson experts.
         sample_weight : array-like of shape (n,), optional
