@@ -61,7 +61,7 @@ def refuse_missing(labels):
     ------
     ValueError
     """
-    if getattr(labels, "dtype", None) is None or labels.dtype.kind not in "biufUS":
+    if labels is not None and getattr(getattr(labels, "dtype", None), "kind", "O") not in "biufUS":
         from pandas import isna
 
         missing = np.flatnonzero(isna(np.asarray(labels, dtype=object).ravel()))
