@@ -284,4 +284,9 @@ def test_the_report_has_slopes_in_p(tmp_path):
     page = report([experiment], tmp_path)
     line = next(line for line in page.splitlines() if "| in p, c=0.5 | ratio" in line)
     assert float(line.split("|")[5]) == pytest.approx(0.3, abs=0.02)
-    assert "| <= 0 |" in line and "disagrees" in line and "| p=50, c=1 | ratio | <= 0 |" in page
+    assert (
+        "| <= 0 |" in line
+        and "disagrees" in line
+        and "| p=50, c=0.5 | ratio | <= 0 |" in page
+        and "| p=50, c=1 | ratio |  |" in page
+    )
