@@ -147,20 +147,22 @@ class Triangle:
 
 @dataclass(frozen=True)
 class Selected:
-    """Some columns of a large array, taken only for the rows that are asked for."""
+    """Some columns and rows of a large array, taken only for the rows that are asked for."""
 
     X: np.ndarray
-    columns: list
+    columns: list = None
+    rows: np.ndarray = None
 
     @property
     def shape(self):
-        return len(self.X), len(self.columns)
+        return len(self), self.X.shape[1] if self.columns is None else len(self.columns)
 
     def __len__(self):
-        return len(self.X)
+        return len(self.X if self.rows is None else self.rows)
 
-    def __getitem__(self, rows):
-        return self.X[rows][:, self.columns]
+    def __getitem__(self, at):
+        found = self.X[at if self.rows is None else self.rows[at]]
+        return found if self.columns is None else found[:, self.columns]
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,7 @@ class Rows:
         return (self._block(slice(at, at + self.size)) for at in range(0, self.n_rows, self.size))
 
     def _block(self, at):
-        X, units, d = np.asarray(self.X[at]), self.units, self.n_columns
+        X, units, d = np.asarray(self.X[at], dtype=float), self.units, self.n_columns
         V = np.empty((d + 1 + self.response, len(X)))
         np.subtract(X.T, units.center[:, None], out=V[:d])
         V[:d] /= units.scale[:, None]

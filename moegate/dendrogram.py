@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators.data import warn_of_small_weights
+from .estimators.checks import warn_of_small_weights
 from .likelihood import Likelihood
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from moegate import Checkpoint, MoERegressor
+from moegate.estimators import collections
 
 folder = tempfile.TemporaryDirectory()
 n, d = 40_000, 4
@@ -39,8 +40,11 @@ print(mapped)
 # ## The same in memory, and as dask arrays
 #
 # With dask each partition is summed where it is, one round a pass. Without a client, as here, it runs in threads of this process; with `distributed.Client(...)` on as many machines as there are.
+#
+# Four things to know: up to 64 MB are brought here and fitted in memory (switched off below, for these are 1.3 MB), and under a penalty that selects columns all rows (a warning says so); without a client, lazy input is computed anew at each pass, so `persist()` what fits; runs climb on a sample of the rows first, so with many experts another maximum may be found than in memory; and missing values are refused, so take `frame.dropna()` or `frame.fillna(...)`, before X and y are taken from it.
 
 # %%
+collections.GATHER_BYTES = 0.0
 here = MoERegressor(2, n_init=2, random_state=0).fit(np.array(X), np.array(y))
 spread = MoERegressor(2, n_init=2, random_state=0).fit(
     da.from_array(np.array(X), chunks=(10_000, d)), da.from_array(np.array(y), chunks=10_000)
@@ -50,6 +54,7 @@ for fit in (mapped, spread):
     assert np.allclose(fit.theta_, here.theta_, rtol=1e-6, atol=1e-6)
     assert fit.certificate_["kind"] == here.certificate_["kind"] == "interior"
 print(here.loglik_, mapped.loglik_, spread.loglik_)
+print(spread.init_results_[["stage", "n_rows", "loglik"]].head(3))
 
 # %% [markdown]
 # Predictions of dask input are lazy; of numpy input they are numpy.

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import statsmodels.api as sm
 from sklearn import datasets
@@ -226,7 +227,7 @@ def refuses(message, X, y, **parameters):
 
 def test_bad_labels_and_weights_are_told():
     X, y = xor(30)
-    refuses("y has one class only, 'a': a classification needs at least two", X, ["a"] * 30)
+    refuses("y has one class only, 'a', in .*: a classification needs at least two", X, ["a"] * 30)
     refuses("n_experts=31 experts need at least as many rows, got n_samples=30", X, y, n_experts=31)
     refuses("leaves no row of class 'same'.*drop the rows", X, y, sample_weight=(y == "different").astype(float))
     refuses("class_weight expects finite numbers > 0", X, y, class_weight={"same": 0.0})
@@ -341,3 +342,17 @@ def test_a_vanishing_expert_with_the_modified_gate():
     assert moe.certificate_["kind"] == "interior"
     constant = np.ptp(moe.predict_experts(np.array([[-2.0], [2.0]])), axis=0).max(axis=1)
     assert constant.min() < 0.2 < constant.max()
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["a", "b"])])
+def test_labels_of_polars(kind):
+    X, y = pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0] * 10}), pl.Series(["a", "b", "b", "a"] * 10, dtype=kind)
+    model = MoEClassifier(n_init=1, random_state=0).fit(X, y)
+    assert model.classes_.tolist() == ["a", "b"] and model.score(X, y) == 1
+    with pytest.raises(ValueError, match="y expects a label in every row, got none in row 1"):
+        model.fit(X, pl.Series(["a", None] * 20, dtype=kind))
+
+
+def test_labels_of_several_kinds_are_refused():
+    with pytest.raises(ValueError, match="y expects labels of one kind, got int, str; write all as text"):
+        MoEClassifier().fit(np.arange(4.0)[:, None], np.array(["a", 1, "b", 1], dtype=object))

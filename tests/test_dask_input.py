@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.compose import make_column_selector
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from moegate import Lasso, MoEClassifier, MoERegressor, from_formula, infer, select_n_experts
 from moegate.bootstrap import bootstrap
@@ -136,6 +136,15 @@ def test_columns_chosen_by_a_function(data):
     assert model.gate_coef_[:, 2].tolist() == [0.0, 0.0]
 
 
+def test_a_response_of_one_column_is_taken(data):
+    table, lazy = frame(data)
+    expected = fitted(table[list("abc")], table.y)
+    for X, y in ((spread(data[0]), spread(data[1])[:, None]), (lazy[list("abc")], lazy[["y"]])):
+        with pytest.warns(DataConversionWarning) as caught:
+            assert fitted(X, y).loglik_ == pytest.approx(expected.loglik_, rel=1e-9)
+        assert len(caught) == 1
+
+
 # what is refused ------------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +155,14 @@ def test_bad_values_in_any_partition_are_found(data, at):
     X[at, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         MoERegressor().fit(spread(X), spread(y))
+
+
+def test_a_response_that_is_none_or_a_table(data):
+    X = spread(data[0])
+    with pytest.raises(ValueError, match="y expects one response per row, got None; pass it to fit"):
+        MoERegressor().fit(X, None)
+    with pytest.raises(ValueError, match=r"y expects shape \(n,\), got 3 columns; pass one of them"):
+        MoERegressor().fit(X, X)
 
 
 def test_lengths_that_differ(data):
@@ -201,7 +218,8 @@ def test_masked_entries(data, name):
 
 def test_no_table(data, fit):
     X = data[0]
-    for wrong, got in ((spread(X[:, 0]), "shape"), (dask.delayed(X), "Delayed"), (bag.from_sequence([1]), "Bag")):
+    others = [(dask.delayed(X), "Delayed"), (bag.from_sequence([1]), "Bag"), (frame(data)[1].a, "Series;")]
+    for wrong, got in [(spread(X[:, 0]), "shape"), *others]:
         with pytest.raises(ValueError, match=rf"X expects a dask array of shape \(n, d\) or a dask frame, got {got}"):
             fit.predict(wrong)
     with pytest.raises(TypeError, match="dense data is required"):

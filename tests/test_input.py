@@ -69,6 +69,18 @@ def test_a_null_of_polars_is_a_missing_value():
     refuses(r"(?s)Input X contains NaN.*SimpleImputer", X=pl.DataFrame({"a": [None, *X[1:, 0]], "b": X[:, 1]}))
 
 
+@pytest.mark.parametrize("none", [None, pd.NA, np.nan])
+def test_a_response_without_a_number_is_refused(none):
+    y = changed(Y.astype(object), 3, none)
+    for given in (y, pd.Series(y), list(y)):
+        refuses("y expects a number in every row, got none in row 3; drop the rows without", y=given)
+    assert quick().fit(X, Y.astype(object)).loglik_ == quick().fit(X, Y).loglik_
+
+
+def test_a_query_of_polars_is_to_be_collected():
+    refuses(r"X expects rows, got a LazyFrame of a query; collect\(\) it first", X=pl.DataFrame(X).lazy())
+
+
 TEXT = ["low", "high"] * (len(Y) // 2)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moegate import MoEClassifier, MoERegressor, fitting, passes
+from moegate import Lasso, MoEClassifier, MoERegressor, fitting, passes
 from moegate.blocks import Rows, Selected
 from moegate.solvers import Chord, Newton
 
@@ -39,7 +39,7 @@ def mapped(tmp_path):
 @pytest.mark.parametrize("gate_features", [None, [0, 1]])
 def test_memory_map_fits_as_the_array_does(mapped, monkeypatch, gate_features):
     monkeypatch.setattr("moegate.blocks.CACHE_BYTES", 0.0)
-    monkeypatch.setattr("moegate.estimators.data.LARGE_BYTES", 0.0)
+    monkeypatch.setattr("moegate.estimators.checks.LARGE_BYTES", 0.0)
     X, y = wells(3000, 3)
     model = MoERegressor(n_experts=4, n_init=2, random_state=0, gate_features=gate_features)
     inside = model.fit(X, y).theta_
@@ -47,17 +47,50 @@ def test_memory_map_fits_as_the_array_does(mapped, monkeypatch, gate_features):
     np.testing.assert_array_equal(outside, inside)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int16", ">f8", "bool"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_map_of_other_numbers_is_read_as_it_lies(mapped, monkeypatch, dtype, order, weighted):
+    """Fits and predictions are those of the same numbers as doubles, rows of weight zero left out."""
+    X, y = wells(1000, 3)
+    X = np.asarray(10 * X if dtype == "int16" else X > 0 if dtype == "bool" else X, dtype=dtype, order=order)
+    weight = np.random.default_rng(0).integers(0, 3, len(y)).astype(float) if weighted else None
+    model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1])
+    monkeypatch.setattr("moegate.blocks.CACHE_BYTES", 0.0)
+    inside = model.fit(X.astype(float), y, sample_weight=weight)
+    expected = inside.theta_, inside.predict(X), inside.score_samples(X, y)
+    monkeypatch.setattr("moegate.estimators.checks.LARGE_BYTES", 0.0)
+    lies = mapped("X", X)
+    outside = model.fit(lies, y, sample_weight=weight)
+    found = outside.theta_, outside.predict(lies), outside.score_samples(lies, y)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+def test_a_lasso_on_some_columns_of_a_large_array(mapped, monkeypatch):
+    X, y = wells(500, 4)
+    model = MoERegressor(2, penalty=Lasso(0.05), expert_features=[0, 2], gate_features=[2, 3], n_init=1, random_state=0)
+    inside = model.fit(X, y).theta_
+    monkeypatch.setattr("moegate.estimators.checks.LARGE_BYTES", 0.0)
+    np.testing.assert_allclose(model.fit(mapped("X", X), y).theta_, inside)
+
+
 def test_selected_columns_are_taken_block_by_block():
     X = np.arange(20.0).reshape(5, 4)
     some = Selected(X, [3, 1])
     np.testing.assert_array_equal(some[1:3], X[1:3][:, [3, 1]])
     assert some.shape == (5, 2) and len(some) == 5
+    fewer = Selected(X, [3, 1], np.array([4, 0, 2]))
+    np.testing.assert_array_equal(fewer[1:3], X[[0, 2]][:, [3, 1]])
+    assert fewer.shape == (3, 2) and len(fewer) == 3
 
 
 PEAK = """
 import numpy as np, threading, time, sys
 from moegate import MoERegressor
 X, y = np.load("X.npy", mmap_mode="r"), np.load("y.npy", mmap_mode="r")
+n, weighted = int(sys.argv[1]), int(sys.argv[2])
+weight = np.load("weight.npy", mmap_mode="r")[:n] if weighted else None
 def anonymous():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) / 1024
 peak, going = [anonymous()], True
@@ -65,8 +98,8 @@ def watch():
     while going:
         peak.append(anonymous()); time.sleep(0.002)
 thread = threading.Thread(target=watch); thread.start()
-n = int(sys.argv[1])
-model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1]).fit(X[:n], y[:n])
+model = MoERegressor(n_experts=2, n_init=1, random_state=0, gate_features=[0, 1])
+model.fit(X[:n], y[:n], sample_weight=weight)
 going = False; thread.join()
 print(model.certificate_["kind"], max(peak) - peak[0])
 """
@@ -74,14 +107,19 @@ print(model.certificate_["kind"], max(peak) - peak[0])
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
-def test_anonymous_memory_does_not_grow_with_rows(tmp_path):
-    """Growth beyond the state of each row that a fit keeps (a mask and a key), while X takes 120 MB."""
+@pytest.mark.parametrize(("dtype", "weighted"), [("float64", 0), ("float32", 0), ("float64", 1), ("float32", 1)])
+def test_anonymous_memory_does_not_grow_with_rows(tmp_path, dtype, weighted):
+    """Growth beyond the state of each row that a fit keeps (a mask, a key), while X takes 120 MB, or half of it.
+
+    Where weights are zero the place, the response and the weight of each other row are kept besides.
+    """
     X, y = wells(1_500_000, 10)
-    np.save(tmp_path / "X.npy", X), np.save(tmp_path / "y.npy", y)
+    np.save(tmp_path / "X.npy", X.astype(dtype)), np.save(tmp_path / "y.npy", y)
+    np.save(tmp_path / "weight.npy", np.arange(len(y)) % 5 / 2.0)
     (tmp_path / "peak.py").write_text(textwrap.dedent(PEAK))
     grown = []
     for n in (300_000, 1_500_000):
-        command = [sys.executable, "peak.py", str(n)]
+        command = [sys.executable, "peak.py", str(n), str(weighted)]
         out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment())
         kind, megabytes = out.stdout.split()
         assert kind == "interior"

@@ -18,8 +18,9 @@ from ..likelihood import Likelihood
 from ..model import MixtureOfExperts
 from ..runs import best, pooled, unclimbed
 from . import options
+from .checks import check_data, warn_of_small_weights
 from .chosen import chosen_columns
-from .data import check_data, select, warn_of_small_weights, warn_of_units
+from .data import select, warn_of_units
 from .labels import canonical, named, reached, reordered
 from .lazy import row_wise
 from .origin import origin

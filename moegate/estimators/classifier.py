@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .base import MoEBase
-from .data import check_data, refuse_missing
+from .checks import check_data, refuse_missing
 from .lazy import drawn, row_wise, scored
 
 
@@ -115,8 +115,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         Parameters
         ----------
         X : array-like, dask array or dask frame of shape (n, d)
-            In any units: columns are centred and scaled inside. A memory map of float64 is read in blocks at each
-            pass. Partitions of a dask collection stay where they are; up to 64 MB are brought here.
+            In any units: columns are centred and scaled inside. A large array or memory map of numbers is read in
+            blocks at each pass. Partitions of a dask collection stay where they are; up to 64 MB, and with a lasso all,
+            are brought here.
         y : array-like of shape (n,)
             Labels: strings, integers or booleans.
         sample_weight : array-like of shape (n,), optional
@@ -140,11 +141,12 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
     def _check_X_y(self, X, y, reset=True):
         """Checked columns, and codes of the classes as floats."""
-        refuse_missing(y)
+        refuse_missing(y, "a label")
         X, y = check_data(self, X, y=y, reset=reset, ensure_min_samples=2 if reset else 1)
         if reset:
+            classes = _distinct(y)
             check_classification_targets(y)
-            self.classes_ = np.unique(y)
+            self.classes_ = classes
         codes = np.searchsorted(self.classes_, y)
         known = self.classes_[np.minimum(codes, len(self.classes_) - 1)] == y
         if not np.all(known):
@@ -257,3 +259,18 @@ def _listed(labels, most=5):
     """Labels for a message."""
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(repr(label) for label in labels[:most].tolist()) + more
+
+
+def _distinct(labels):
+    """Distinct labels, sorted.
+
+    Raises
+    ------
+    ValueError
+        Where labels of several kinds have no order.
+    """
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+        raise ValueError(f"y expects labels of one kind, got {kinds}; write all as text (str).") from error

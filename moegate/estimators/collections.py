@@ -1,15 +1,18 @@
 """dask arrays and frames: each partition is checked where it is, and becomes rows in user units there."""
 
+import warnings
 from dataclasses import replace
 from functools import partial, wraps
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.exceptions import DataConversionWarning
 
 from ..blocks import Rows, Triangle, Units
 from ..partitions import Moments, Partitions
+from .checks import check_weight, refuse_missing
 from .columns import dependent
-from .data import CONSTANT, TrainingData, check_weight, independent, refuse_missing
+from .data import CONSTANT, TrainingData, independent
 
 GATHER_BYTES = 64e6  # of X, up to which the data are brought here and fitted in memory
 LENGTHS = (
@@ -32,10 +35,10 @@ def check_table(X):
     """
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2:
-        got = f"shape {shape}" if isinstance(shape, tuple) else type(X).__name__
+        got = f"shape {shape}" if isinstance(shape, tuple) and hasattr(X, "chunks") else type(X).__name__
         raise ValueError(
-            f"X expects a dask array of shape (n, d) or a dask frame, got {got}; reshape it, or make one by "
-            "dask.array.from_delayed or to_dataframe."
+            f"X expects a dask array of shape (n, d) or a dask frame, got {got}; reshape it, take columns as "
+            "frame[[name]], or make one by dask.array.from_delayed or to_dataframe."
         )
 
 
@@ -66,6 +69,24 @@ def brought(*arrays):
         for i, found in zip(at, compute(*(arrays[i] for i in at), traverse=False), strict=True):
             out[i] = found
     return tuple(out)
+
+
+def only_column(y):
+    """A response of shape (n,): a dask collection of one column is that column, with a warning.
+
+    Raises
+    ------
+    ValueError
+        Where it has more columns, or is None.
+    """
+    if y is None:
+        raise ValueError("y expects one response per row, got None; pass it to fit.")
+    if getattr(y, "ndim", 1) == 1 or not is_dask(y):
+        return y
+    if y.shape[1] != 1:
+        raise ValueError(f"y expects shape (n,), got {y.shape[1]} columns; pass one of them.")
+    warnings.warn("y has one column where shape (n,) was expected; it is taken.", DataConversionWarning, stacklevel=7)
+    return y[:, 0] if hasattr(y, "chunks") else y[y.columns[0]]
 
 
 def spread(X, arrays, kept=True):
@@ -134,7 +155,7 @@ def _aligned(a, X, n_pieces, lengths):
 def _glance(X, y, weight, exposure, by_class):
     """Of one partition the length, its first row, and of the response the classes with weights, or both ends."""
     if by_class:
-        refuse_missing(y)
+        refuse_missing(y, "a label")
     y = np.asarray(y)
     if X.shape[0] != len(y):
         raise ValueError(LENGTHS.format(f"{X.shape[0]} and {len(y)} rows in one of them"))

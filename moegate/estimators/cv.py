@@ -10,8 +10,8 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from . import options
+from .checks import check_weight
 from .classifier import MoEClassifier
-from .data import check_weight
 from .path import CRITERIA, given, lasso_path
 from .regressor import MoERegressor
 

@@ -1,143 +1,19 @@
-"""From what a user passes to `fit` to rows in scaled units: every check of the data lives here."""
+"""From checked arrays to rows in scaled units, and which columns the model uses."""
 
-import numbers
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
 
 from ..blocks import Rows, Selected, Units
+from .checks import is_large
 from .columns import redundant
 
-LARGE_BYTES = 64e6  # of X, above which columns are taken block by block
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
 SIZES = 30.0  # standard deviations of columns whose own units suit a gate without slopes: up to this, or its inverse
 MESSAGES = 5  # redundant columns that a warning names
-IMPUTE = (
-    "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
-)
-ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
-
-
-def check_data(estimator, X, **options):
-    """scikit-learn's validation to float64, with a remedy where its message names none.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-    X : array-like or frame
-    **options
-        Of `sklearn.utils.validation.validate_data`, `y` among them.
-
-    Returns
-    -------
-    X or (X, y)
-
-    Raises
-    ------
-    ValueError
-    """
-    y = options.get("y")
-    for name, values in (("X", X), ("y", y)):
-        if np.ma.is_masked(values):
-            raise ValueError(f"Input {name} contains masked entries.\n{IMPUTE}")
-    try:
-        if np.asarray(y).dtype.kind in "mM":
-            raise ValueError(f"y expects numbers, got dtype {np.asarray(y).dtype}.")
-        checked = validate_data(estimator, X, dtype=np.float64, **options)
-        return (checked[0], checked[1].astype(float, copy=False)) if options.get("y_numeric") else checked
-    except (ValueError, np.exceptions.DTypePromotionError) as error:
-        raise ValueError(_with_remedy(str(error))) from error
-
-
-def refuse_missing(labels):
-    """Refuse missing labels, however they are written.
-
-    Raises
-    ------
-    ValueError
-    """
-    if labels is not None and getattr(getattr(labels, "dtype", None), "kind", "O") not in "biufUS":
-        from pandas import isna
-
-        missing = np.flatnonzero(isna(np.asarray(labels, dtype=object).ravel()))
-        if missing.size:
-            raise ValueError(f"y expects a label in every row, got none in row {missing[0]}; drop the rows without.")
-
-
-def _with_remedy(message):
-    if "contains NaN" in message or "contains infinity" in message:
-        return f"{message}\n{IMPUTE}"
-    if any(sign in message for sign in ("could not convert string", "to numeric", "DType", "decimal")):
-        return f"{message}\n{ENCODE}"
-    return message
-
-
-def check_weight(sample_weight, n_rows):
-    """Weights as a float array, or None.
-
-    Raises
-    ------
-    ValueError
-        Where they are not one finite, non-negative number per row, or all zero.
-    """
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(n_rows, sample_weight)
-    try:
-        weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-    except ValueError as error:
-        raise ValueError(
-            f"{error}\nsample_weight expects one finite number >= 0 per row; give 0 to leave a row out."
-        ) from error
-    if weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight expects shape ({n_rows},), one per row of X, got {weight.shape}.")
-    if weight.min() < 0:
-        at = int(np.argmin(weight))
-        raise ValueError(f"sample_weight expects non-negative numbers, got {weight[at]:g} in row {at}.")
-    if not weight.any():
-        raise ValueError(
-            "sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight."
-        )
-    return weight
-
-
-def check_exposure(exposure, n_rows):
-    """Exposures as a float array (n,).
-
-    Raises
-    ------
-    ValueError
-        Where they are not one finite, positive number per row.
-    """
-    if isinstance(exposure, numbers.Real):
-        exposure = np.full(n_rows, exposure)
-    try:
-        exposure = check_array(exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
-    except ValueError as error:
-        raise ValueError(f"{error}\nexposure expects one finite number > 0 per row.") from error
-    if exposure.shape != (n_rows,):
-        raise ValueError(f"exposure expects shape ({n_rows},), one per row of X, got {exposure.shape}.")
-    if exposure.min() <= 0:
-        at = int(np.argmin(exposure))
-        raise ValueError(f"exposure expects positive numbers, got {exposure[at]:g} in row {at}; leave such rows out.")
-    return exposure
-
-
-def warn_of_small_weights(weight):
-    """Warn where weights cannot be frequencies, before a criterion takes their sum for the number of rows."""
-    if weight is not None and weight.sum() < 0.5 * np.count_nonzero(weight):
-        warnings.warn(
-            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, and the criterion takes "
-            "that for the number of rows; scale the weights to a mean of one.",
-            UserWarning,
-            stacklevel=3,
-        )
 
 
 def warn_of_units(gate, data):
@@ -220,11 +96,13 @@ class TrainingData:
         """
         kept = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         if not kept.all():
-            X, y, weight, offset = X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
+            X = Selected(X, rows=np.flatnonzero(kept)) if is_large(X) else X[kept]
+            y, weight, offset = (None if a is None else a[kept] for a in (y, weight, offset))
         redundant = (lambda columns: {}) if sparse else partial(_redundant, X, y, weight)
         gate, experts = independent(gate, experts, redundant, names, linear)
         used = tuple(sorted({*gate, *experts}))
-        rows = replace(make_rows(select(X, used), y, weight, response), offset=offset)
+        X = select(X, used)
+        rows = replace(make_rows(X[:] if sparse else X, y, weight, response), offset=offset)
         merged = rows.merged() if rows.small else rows
         positions = (tuple(used.index(c) for c in part) for part in (gate, experts))
         return cls(merged, used, *positions, rows, kept)
@@ -234,7 +112,7 @@ def select(X, columns):
     """Columns of X, without a copy where they are all of them, or where X is large."""
     if columns == tuple(range(X.shape[1])):
         return X
-    return Selected(X, list(columns)) if X.nbytes > LARGE_BYTES else X[:, list(columns)]
+    return Selected(X, list(columns)) if is_large(X) else X[:, list(columns)]
 
 
 def make_rows(X, y, weight, response):
@@ -263,7 +141,7 @@ def moments(X, weight):
 def _mean(X, weight, total, function, size=8192):
     out = np.zeros(X.shape[1])
     for at in range(0, len(X), size):
-        part = function(X[at : at + size])
+        part = function(np.asarray(X[at : at + size], dtype=float))
         out += part.sum(axis=0) if weight is None else weight[at : at + size] @ part
     return out / total
 

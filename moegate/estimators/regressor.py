@@ -5,8 +5,8 @@ from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
 
 from .base import MoEBase
+from .checks import check_data, check_exposure, refuse_missing
 from .columns import index
-from .data import check_data, check_exposure
 from .distribution import Distribution
 
 
@@ -159,8 +159,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         Parameters
         ----------
         X : array-like, dask array or dask frame of shape (n, d)
-            In any units: columns are centred and scaled inside. A memory map of float64 is read in blocks at each
-            pass. Partitions of a dask collection stay where they are; up to 64 MB are brought here.
+            In any units: columns are centred and scaled inside. A large array or memory map of numbers is read in
+            blocks at each pass. Partitions of a dask collection stay where they are; up to 64 MB, and with a lasso all,
+            are brought here.
         y : array-like of shape (n,)
             Numbers; counts for Poisson experts.
         sample_weight : array-like of shape (n,), optional
@@ -185,6 +186,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         return self._fit(X, y, sample_weight=sample_weight, exposure=exposure)
 
     def _check_X_y(self, X, y, reset=True):
+        refuse_missing(y, "a number")
         return check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
 
     def _check_response(self, y):

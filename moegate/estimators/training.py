@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ..blocks import Rows
 from . import collections
+from .checks import check_weight
 from .columns import resolve_columns
-from .data import TrainingData, check_weight, select
+from .data import TrainingData, select
 
 
 def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=None):
@@ -28,6 +29,7 @@ def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=No
     arrays = (y, sample_weight, exposure)
     if not collections.is_dask(X):
         return _in_memory(estimator, family, gate, X, *collections.brought(*arrays))
+    arrays = (collections.only_column(y), sample_weight, exposure)
     parts = collections.spread(X, arrays)
     n_rows, largest = collections.learn(estimator, parts)
     size = n_rows * estimator.n_features_in_ * 8
@@ -49,7 +51,7 @@ def evaluation_rows(estimator, X, y, sample_weight, exposure):
     """Rows on which a fitted estimator is evaluated, in the units of its fit; `Partitions` of dask collections."""
     units, columns, response = estimator.units_, estimator.columns_, estimator.model_.experts.response
     if collections.is_dask(X):
-        parts = collections.spread(X, (y, sample_weight, exposure))
+        parts = collections.spread(X, (collections.only_column(y), sample_weight, exposure))
         rows = collections.partitions(estimator, parts, None, response)
         return replace(rows, units=units, columns=columns)
     X, y = estimator._check_X_y(X, y, reset=False)

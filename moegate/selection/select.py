@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from ..dendrogram import Dendrogram, dendrogram
-from ..estimators.data import check_weight, warn_of_small_weights
+from ..estimators.checks import check_weight, warn_of_small_weights
 from ..estimators.options import check_count
 from .criteria import SLOPE_MODELS, cross_validated, slope, table
 from .sweep import Problem, best, sweep

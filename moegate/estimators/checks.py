@@ -1,0 +1,148 @@
+"""Checks of what a user passes by row: an error says what was expected, what came, and what to do."""
+
+import numbers
+import warnings
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+LARGE_BYTES = 64e6  # of X in doubles, above which an array is read block by block
+IMPUTE = (
+    "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
+)
+ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
+
+
+def is_large(X):
+    """Whether X (n, d) is read block by block, as it lies."""
+    return X.shape[0] * X.shape[1] * 8 > LARGE_BYTES
+
+
+def check_data(estimator, X, **options):
+    """scikit-learn's validation to float64, with a remedy where its message names none.
+
+    A large array of numbers keeps its dtype: blocks of it become float64, and memory need not hold it whole.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : array-like or frame
+    **options
+        Of `sklearn.utils.validation.validate_data`, `y` among them.
+
+    Returns
+    -------
+    X or (X, y)
+
+    Raises
+    ------
+    ValueError
+    """
+    y = options.get("y")
+    for name, values in (("X", X), ("y", y)):
+        if np.ma.is_masked(values):
+            raise ValueError(f"Input {name} contains masked entries.\n{IMPUTE}")
+        if hasattr(values, "collect"):
+            raise ValueError(f"{name} expects rows, got a {type(values).__name__} of a query; collect() it first.")
+    try:
+        if np.asarray(y).dtype.kind in "mM":
+            raise ValueError(f"y expects numbers or labels, got dtype {np.asarray(y).dtype}; convert it first.")
+        streamed = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf" and is_large(X)
+        checked = validate_data(estimator, X, dtype=None if streamed else np.float64, **options)
+        return (checked[0], checked[1].astype(float, copy=False)) if options.get("y_numeric") else checked
+    except (ValueError, np.exceptions.DTypePromotionError) as error:
+        raise ValueError(_with_remedy(str(error))) from error
+
+
+def refuse_missing(y, what):
+    """Refuse responses that are missing, however they are written; numbers are left to `check_data`.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+    what : str
+        What a row has, for the message.
+
+    Raises
+    ------
+    ValueError
+    """
+    values = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
+    if y is not None and values.dtype.kind not in "biufcUSmM":
+        from pandas import isna
+
+        missing = np.flatnonzero(isna(values.astype(object).ravel()))
+        if missing.size:
+            raise ValueError(f"y expects {what} in every row, got none in row {missing[0]}; drop the rows without.")
+
+
+def _with_remedy(message):
+    if "contains NaN" in message or "contains infinity" in message:
+        return f"{message}\n{IMPUTE}"
+    if any(sign in message for sign in ("could not convert string", "to numeric", "DType", "decimal")):
+        return f"{message}\n{ENCODE}"
+    return message
+
+
+def check_weight(sample_weight, n_rows):
+    """Weights as a float array, or None.
+
+    Raises
+    ------
+    ValueError
+        Where they are not one finite, non-negative number per row, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(n_rows, sample_weight)
+    try:
+        weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}\nsample_weight expects one finite number >= 0 per row; give 0 to leave a row out."
+        ) from error
+    if weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight expects shape ({n_rows},), one per row of X, got {weight.shape}.")
+    if weight.min() < 0:
+        at = int(np.argmin(weight))
+        raise ValueError(f"sample_weight expects non-negative numbers, got {weight[at]:g} in row {at}.")
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is zero in every row: there is nothing to fit; give some rows a positive weight."
+        )
+    return weight
+
+
+def check_exposure(exposure, n_rows):
+    """Exposures as a float array (n,).
+
+    Raises
+    ------
+    ValueError
+        Where they are not one finite, positive number per row.
+    """
+    if isinstance(exposure, numbers.Real):
+        exposure = np.full(n_rows, exposure)
+    try:
+        exposure = check_array(exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
+    except ValueError as error:
+        raise ValueError(f"{error}\nexposure expects one finite number > 0 per row.") from error
+    if exposure.shape != (n_rows,):
+        raise ValueError(f"exposure expects shape ({n_rows},), one per row of X, got {exposure.shape}.")
+    if exposure.min() <= 0:
+        at = int(np.argmin(exposure))
+        raise ValueError(f"exposure expects positive numbers, got {exposure[at]:g} in row {at}; leave such rows out.")
+    return exposure
+
+
+def warn_of_small_weights(weight):
+    """Warn where weights cannot be frequencies, before a criterion takes their sum for the number of rows."""
+    if weight is not None and weight.sum() < 0.5 * np.count_nonzero(weight):
+        warnings.warn(
+            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, and the criterion takes "
+            "that for the number of rows; scale the weights to a mean of one.",
+            UserWarning,
+            stacklevel=3,
+        )
