@@ -104,7 +104,7 @@ EXPERIMENTS = (
         "softmax-over4",
         (Arm("K=4", "G2", 4, **OVER),),
         sizes(1e4, 1e5, 10),
-        60,
+        20,
         ("loss", "weights", "hellinger"),
         (10_000, 100_000),
     ),
