@@ -138,10 +138,10 @@ EXPERIMENTS = (
     Experiment(
         "topk-over",
         (
-            Arm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, **T3),
-            Arm("top-3 of 4", K=4, gate=TopKGate(3), draws=2, claims={"hellinger": -0.5}, **T3),
+            Arm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
+            Arm("top-3 of 4", K=4, gate=TopKGate(3), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
             BoxedArm("top-2 of 4, kept", K=4, gate=TopKGate(2), claims={"hellinger": 0.0}, **T3),
-            BoxedArm("top-3 of 4, kept", K=4, gate=TopKGate(3), claims={"hellinger": -0.5}, **T3),
+            BoxedArm("top-3 of 4, kept", K=4, gate=TopKGate(3), claims={"hellinger": -0.5}, upper=True, **T3),
         ),
         sizes(1500, 8_000, 4),
         16,
