@@ -1,6 +1,7 @@
 """Cost of a pass against rows, columns, experts and workers; rounds to a certificate; what 1e9 rows would take.
 
-    python benchmarks/scaling.py [--rows 1e4 1e5 1e6] [--most 1e7] [--fit 1e5 1e6] [--workers-rows 1e6] [--folder DIR]
+    python benchmarks/scaling.py [--rows 1e4 1e5 1e6] [--most 1e7] [--ratio 1e5 1e7] [--fit 1e5 1e6]
+                                 [--workers-rows 1e6] [--folder DIR]
 
 One BLAS thread a process. A pass is that of Newton: value, score, information and observed Hessian. Columns are read
 from a memory map where there are more than a million rows. Writes scaling.md and scaling.png beside this file.
@@ -8,6 +9,7 @@ from a memory map where there are more than a million rows. Writes scaling.md an
 
 import argparse
 import pickle
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -28,22 +30,15 @@ from moegate.gates import SoftmaxGate
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from wells import wells  # noqa: E402
+
 HERE, MAPPED, PIECE = Path(__file__).parent, 1_000_000, 100_000
 ROUNDS = 3
 
 
-def piece(n, d, seed):
-    """Columns (n, d) and responses (n,) of four experts that the first two columns separate."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d))
-    expert = 2 * (X[:, 0] + 0.3 * rng.logistic(size=n) > 0) + (X[:, 1] + 0.3 * rng.logistic(size=n) > 0)
-    slopes = np.array([[1.0, -0.5], [-1.0, 0.5], [0.5, 1.0], [-0.5, -1.0]])
-    mean = np.sum(X[:, :2] * slopes[expert], axis=1) + np.array([-6.0, -2.0, 2.0, 6.0])[expert]
-    return X, mean + 0.5 * rng.standard_normal(n)
-
-
 def data(n, d, folder):
-    """`piece` by piece, into memory or into a map of a file."""
+    """Piece by piece, into memory or into a map of a file."""
     shapes = {"X": (n, d), "y": (n,)}
     if n <= MAPPED:
         X, y = (np.empty(shape) for shape in shapes.values())
@@ -51,7 +46,7 @@ def data(n, d, folder):
         X, y = (open_memmap(Path(folder) / f"{name}-{n}-{d}.npy", "w+", shape=s) for name, s in shapes.items())
     for at in range(0, n, PIECE):
         end = min(at + PIECE, n)
-        X[at:end], y[at:end] = piece(end - at, d, at)
+        X[at:end], y[at:end] = wells(end - at, d, at)
     return X, y
 
 
@@ -62,28 +57,48 @@ def point(n_experts, d):
     return model, model.join(0.3 * rng.standard_normal(model.gate_free.shape), experts)
 
 
-def median_seconds(function, rounds=ROUNDS):
-    def once():
+def median_seconds(*functions, rounds=ROUNDS):
+    """Median seconds of each function over rounds in which they take turns, so that all see the same moments."""
+
+    def once(function):
         began = time.perf_counter()
         function()
         return time.perf_counter() - began
 
-    return float(np.median([once() for _ in range(rounds)]))
+    return np.median([[once(function) for function in functions] for _ in range(rounds)], axis=0).tolist()
+
+
+def streamed(n, d, n_experts, folder):
+    """The likelihood of n rows that are streamed."""
+    X, y = data(n, d, folder)
+    blocks.CACHE_BYTES = 0.0  # few rows are not kept either
+    model, _ = point(n_experts, d)
+    return Likelihood(model, Rows(X, y, None, Units(np.zeros(d), np.ones(d), 0.0, 4.0)))
 
 
 def pass_cost(n, d, n_experts, folder):
     """Seconds of one pass over n rows that are streamed, and the bytes of its sums."""
-    X, y = data(n, d, folder)
-    model, theta = point(n_experts, d)
-    blocks.CACHE_BYTES = 0.0  # few rows are not kept either
-    rows = Rows(X, y, None, Units(np.zeros(d), np.ones(d), 0.0, 4.0))
-    function = partial(passes.hessian, model, theta)
-    sums = function(next(rows.stream()))
-    likelihood = Likelihood(model, rows)
+    likelihood, (model, theta) = streamed(n, d, n_experts, folder), point(n_experts, d)
+    sums = passes.hessian(model, theta, next(likelihood.rows.stream()))
     likelihood.value(theta)
-    seconds, score = (median_seconds(partial(f, theta)) for f in (likelihood.expand, likelihood.value_and_score))
+    seconds, score = median_seconds(*(partial(f, theta) for f in (likelihood.expand, likelihood.value_and_score)))
     size = {"d": d, "K": n_experts, "seconds": seconds, "score seconds": score}
     return {"n": n, **size, "ns a row": 1e9 * seconds / n, "bytes": len(pickle.dumps(sums))}
+
+
+def row_ratio(few, many, d, n_experts, folder):
+    """Nanoseconds a row of Hessian passes over few and over many rows, taken in turns; as many rows in each turn.
+
+    A turn of the few is as many passes as have the rows of the many, so that both are timed for as long.
+    """
+    _, theta = point(n_experts, d)
+    small, large = (streamed(n, d, n_experts, folder) for n in (few, many))
+    repeats = max(1, many // few)
+    small.expand(theta), large.value(theta)
+    turns = lambda: [small.expand(theta) for _ in range(repeats)], lambda: large.expand(theta)
+    seconds = median_seconds(*turns, rounds=5)
+    ns = [1e9 * t / n for t, n in zip(seconds, (few * repeats, many), strict=True)]
+    return {"few": few, "many": many, "d": d, "K": n_experts, "ns few": ns[0], "ns many": ns[1], "ratio": ns[1] / ns[0]}
 
 
 @contextmanager
@@ -135,7 +150,7 @@ def worker_cost(n, d, n_experts, workers):
         rows = collections.partitions(estimator, parts, largest, True)
         likelihood, few = Likelihood(model, rows), Likelihood(model, rows.__class__(rows.parts[:1], *fields(rows)))
         likelihood.expand(theta), few.expand(theta)
-        one, all_rows = median_seconds(lambda: few.expand(theta), 5), median_seconds(lambda: likelihood.expand(theta))
+        one, all_rows = median_seconds(lambda: few.expand(theta), lambda: likelihood.expand(theta), rounds=5)
     return {"n": n, "d": d, "K": n_experts, "workers": workers, "seconds": all_rows, "one_partition": one}
 
 
@@ -147,7 +162,7 @@ def generated(n, d, da):
     """The same pieces, made by the workers."""
     from dask import delayed
 
-    made = [delayed(piece, nout=2)(PIECE, d, at) for at in range(0, n, PIECE)]
+    made = [delayed(wells, nout=2)(PIECE, d, at) for at in range(0, n, PIECE)]
     X = da.concatenate([da.from_delayed(pair[0], (PIECE, d), float) for pair in made])
     return X, da.concatenate([da.from_delayed(pair[1], (PIECE,), float) for pair in made])
 
@@ -208,6 +223,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=float, nargs="+", default=[1e4, 1e5, 1e6])
     parser.add_argument("--most", type=float, nargs="*", default=[1e7], help="more rows, for d = 5, K = 3 only")
+    parser.add_argument("--ratio", type=float, nargs=2, default=[1e5, 1e7], help="rows of the two that take turns")
     parser.add_argument("--fit", type=float, nargs="+", default=[1e5, 1e6])
     parser.add_argument("--workers-rows", type=float, default=1e6)
     parser.add_argument("--folder", default=tempfile.gettempdir())
@@ -216,12 +232,13 @@ def main():
         cells = [(int(n), d, K) for d in (5, 20) for K in (3, 8) for n in asked.rows]
         cells += [(int(n), 5, 3) for n in asked.most]
         costs = [pass_cost(*cell, asked.folder) for cell in cells]
+        ratio = row_ratio(*map(int, asked.ratio), 5, 3, asked.folder)
         fits = [fit_cost(int(n), 10, 4, asked.folder) for n in asked.fit]
         workers = [worker_cost(int(asked.workers_rows), 10, 4, w) for w in (1, 2)]
-    write(costs, fits, workers)
+    write(costs, ratio, fits, workers)
 
 
-def write(costs, fits, workers):
+def write(costs, ratio, fits, workers):
     picture(costs, HERE / "scaling.png")
     gain = workers[0]["seconds"] / workers[1]["seconds"]
     named = ", ".join(f"d = {d}, K = {K}: {slope:.2f}" for (d, K), slope in slopes(costs).items())
@@ -231,6 +248,8 @@ def write(costs, fits, workers):
         "## A Hessian pass, rows streamed in blocks",
         table(costs),
         f"Exponent of n between the two largest: {named}.",
+        f"In turns in one process, medians of five, d = {ratio['d']}, K = {ratio['K']}: {ratio['ns few']:.0f} ns a row "
+        f"for {ratio['few']} rows and {ratio['ns many']:.0f} ns for {ratio['many']}, a ratio of {ratio['ratio']:.2f}.",
         "![Seconds of a pass against rows](scaling.png)",
         "## Default fits, K = 4, d = 10, well separated",
         "`passes` over all rows after the subsample stage, among them those for scores and for Hessians.",

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
+from .estimators.checks import check_fitted
 from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.parameters import Parameters, check_reference
@@ -96,7 +96,7 @@ def bootstrap(
     >>> list(result.to_frame().columns)
     ['estimate', 'bse', 'lower', 'upper']
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if kind not in KINDS:
         raise ValueError(f"kind expects one of {list(KINDS)}, got {kind!r}.")
     check_count(n_boot, "n_boot", minimum=2)

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logsumexp
-from sklearn.utils.validation import check_is_fitted
 
-from .estimators.checks import warn_of_small_weights
+from .estimators.checks import check_fitted, warn_of_small_weights
 from .likelihood import Likelihood
 
 
@@ -206,7 +205,7 @@ def dendrogram(estimator, X, y, sample_weight=None, dissimilarity="slopes"):
     >>> refit.certificate_["kind"]
     'interior'
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     _check(estimator, dissimilarity)
     likelihood = estimator.likelihood(X, y, sample_weight)
     warn_of_small_weights(likelihood.rows.weight)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import ndtr, ndtri_exp
 from scipy.stats import norm
-from sklearn.utils.validation import check_is_fitted
 
+from .estimators.checks import check_fitted
 from .estimators.collections import in_memory
 from .inference.bands import prediction, standard_error
 from .parallel import generator, seeds
@@ -49,7 +49,7 @@ def quantile_residuals(estimator, X, y, *, exposure=None, random_state=None):
     >>> bool(abs(residuals.mean()) < 0.1)
     True
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if not hasattr(estimator, "cdf"):
         raise ValueError(
             f"quantile_residuals expects a regressor, got {type(estimator).__name__}, whose classes have no order; "
@@ -130,7 +130,7 @@ def posterior_table(estimator, X, y, *, exposure=None):
     """
     from pandas import DataFrame
 
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     given = {} if exposure is None else {"exposure": exposure}
     R = estimator.responsibilities(X, y, **given)
     n, K = R.shape

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .estimators import MoEClassifier, MoERegressor
+from .estimators.checks import IMPUTE
 from .estimators.collections import in_memory
 from .estimators.report import fitted_line
 
@@ -24,7 +25,7 @@ def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=No
         formulaic: transformations, categorical columns, interactions, `1` for an intercept only (experts and gate have
         their intercept in any case). A response that is text, boolean or categorical makes a classifier.
     data : DataFrame
-        Pandas.
+        Of pandas or polars.
     n_experts : int, default=2
     sample_weight : array-like of shape (n,), optional
     estimator : MoERegressor or MoEClassifier, optional
@@ -92,6 +93,7 @@ class FormulaModel:
         self
         """
         response, experts, gate = parsed(self.formula)
+        data = _pandas(data)
         self._specs = [_spec(part, data) for part in (f"0 + {response}", experts, gate)]
         X, y = self._columns(data), self._response(data)
         expert_names, gate_names = (self._names(spec) for spec in self._specs[1:])
@@ -126,6 +128,7 @@ class FormulaModel:
 
     def transform(self, data, response=False):
         """The columns that the estimator sees, with `response` also y."""
+        data = _pandas(data)
         X = self._columns(data)
         return (X, self._response(data)) if response else X
 
@@ -157,10 +160,20 @@ def parsed(formula):
     return response.strip(), parts[0].strip(), parts[-1].strip()
 
 
+def _pandas(data):
+    """A frame of polars as one of pandas."""
+    return data.to_pandas() if hasattr(data, "to_pandas") else data
+
+
 def _spec(part, data):
     """How the columns of one part are made, learned from the data (levels of categories, moments of transforms)."""
     try:
         from formulaic import model_matrix
     except ImportError as error:
         raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
-    return model_matrix(part, data, na_action="raise").model_spec
+    try:
+        return model_matrix(part, data, na_action="raise").model_spec
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise ValueError(f"{error}\n{IMPUTE}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watching import EachIteration
 
 from moegate import Checkpoint, MoERegressor, fitting
 
@@ -36,26 +37,16 @@ class Stop(Exception):
     """What ends a fit in these tests."""
 
 
-class Crash:
+class Crash(EachIteration):
     """Raises, or kills the process, at the end of a given iteration of a given run."""
 
     def __init__(self, run, iteration, deadly=False):
+        super().__init__(self.at_the_end)
         self.run, self.iteration, self.deadly, self.begun = run, iteration, deadly, []
 
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        if context.task_name != "iteration":
-            return
-        self.begun.append((context.parent.task_id, fitted_estimator.loglik_))
-        if (context.parent.task_id, context.task_id) == (self.run, self.iteration):
+    def at_the_end(self, run, iteration, fitted):
+        self.begun.append((run, fitted.loglik_))
+        if (run, iteration) == (self.run, self.iteration):
             if self.deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise Stop

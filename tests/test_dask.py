@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from watching import EachIteration
 
 from moegate import Checkpoint, MoEClassifier, MoERegressor
 from moegate.estimators import collections
@@ -201,7 +202,7 @@ def test_worker_processes_fit_as_in_memory_and_may_die(data, cluster):
             killed.extend(cluster.run(os.getpid).values())
             os.kill(killed[0], signal.SIGKILL)
 
-    again = MoERegressor(n_init=1, random_state=0).set_callbacks(AtTheEnd(kill)).fit(spread(X), spread(y))
+    again = MoERegressor(n_init=1, random_state=0).set_callbacks(at_the_end(kill)).fit(spread(X), spread(y))
     assert killed
     np.testing.assert_allclose(again.theta_, found.theta_, rtol=1e-12)
 
@@ -215,31 +216,16 @@ def test_a_lost_cluster_leaves_a_checkpoint(data, tmp_path):
     expected = pick(model.fit(X, y))
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, silence_logs=50) as made, distributed.Client(made):
-        model.set_callbacks(Checkpoint(tmp_path), AtTheEnd(made.close))
+        model.set_callbacks(Checkpoint(tmp_path), at_the_end(made.close))
         with pytest.raises(ConnectionError, match=r"Checkpoint\(folder\)"):
             model.fit(spread(X), spread(y))
     assert Checkpoint(tmp_path).theta.shape == expected.theta_.shape
     assert_same_fit(model.set_callbacks(Checkpoint(tmp_path)).fit(spread(X), spread(y)), expected)
 
 
-class AtTheEnd:
+def at_the_end(function):
     """Calls a function at each iteration of the climb on all rows, the second run."""
-
-    def __init__(self, function):
-        self.function = function
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        if context.task_name == "iteration" and context.parent.task_id == 1:
-            self.function()
+    return EachIteration(lambda run, iteration, fitted: function() if run == 1 else None)
 
 
 def test_likelihood_and_criteria_of_spread_rows(data):

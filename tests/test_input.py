@@ -10,8 +10,12 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from moegate import MoERegressor, Ridge
+from moegate import MoERegressor, Ridge, bootstrap, dendrogram, infer, select_n_experts
+from moegate.diagnostics import quantile_residuals
+from moegate.plotting import FitDisplay, GateDisplay
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 
@@ -445,3 +449,15 @@ def test_criteria_warn_of_weights_that_are_no_frequencies():
 def test_units_beyond_double_precision(factor):
     with pytest.raises(ValueError, match="change its unit"):
         quick().fit(X, Y * factor)
+
+
+def test_pipelines_and_searches_are_not_taken_for_a_fit():
+    pipe = make_pipeline(StandardScaler(), quick()).fit(X, Y)
+    for function in (infer, bootstrap, dendrogram, quantile_residuals, FitDisplay.from_estimator):
+        with pytest.raises(TypeError, match=r"got Pipeline; .* its last step, pipe\[-1\], with the columns"):
+            function(pipe, X, Y)
+    with pytest.raises(TypeError, match="got Pipeline"):
+        GateDisplay.from_estimator(pipe, X)
+    with pytest.raises(ValueError, match="select_n_experts expects MoERegressor or MoEClassifier, no pipeline"):
+        select_n_experts(pipe, X, Y)
+    assert infer(pipe[-1], pipe[:-1].transform(X), Y).nobs == len(Y)

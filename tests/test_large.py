@@ -7,22 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wells import wells
 
 from moegate import Lasso, MoEClassifier, MoERegressor, fitting, passes
 from moegate.blocks import Rows, Selected
 from moegate.solvers import Chord, Newton
 
 ROOT = Path(__file__).parents[1]
-
-
-def wells(n, d, seed=0):
-    """Columns (n, d) and responses (n,) of four experts that the first two columns separate."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d))
-    expert = 2 * (X[:, 0] + 0.3 * rng.logistic(size=n) > 0) + (X[:, 1] + 0.3 * rng.logistic(size=n) > 0)
-    slopes = np.array([[1.0, -0.5], [-1.0, 0.5], [0.5, 1.0], [-0.5, -1.0]])
-    mean = np.sum(X[:, :2] * slopes[expert], axis=1) + np.array([-6.0, -2.0, 2.0, 6.0])[expert]
-    return X, mean + 0.5 * rng.standard_normal(n)
 
 
 @pytest.fixture

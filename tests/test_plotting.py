@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from moegate import MoERegressor, infer
+from moegate import MoEClassifier, MoERegressor, infer
 from moegate.plotting import FitDisplay, GateDisplay, LoglikDisplay
 from moegate.plotting._style import EXPERT_COLORS, expert_color
 
@@ -362,8 +362,10 @@ def test_wrong_data(diabetes):
         GateDisplay.from_estimator(model, X[["bmi"]])
     with pytest.raises(ValueError, match=r"Expected y of shape \(442,\).*got 441"):
         FitDisplay.from_estimator(model, X, y[1:])
-    with pytest.raises(TypeError, match="needs a regressor, got LogisticRegression"):
+    with pytest.raises(TypeError, match="Expected a fitted MoERegressor or MoEClassifier, got LogisticRegression"):
         FitDisplay.from_estimator(LogisticRegression().fit(X, y > 100), X, y)
+    with pytest.raises(TypeError, match="needs a regressor, got MoEClassifier"):
+        FitDisplay.from_estimator(MoEClassifier(n_init=1, random_state=0).fit(X, y > 100), X, y)
 
 
 def test_confidence_limits_are_those_of_the_inference(engel):

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 LARGE_BYTES = 64e6  # of X in doubles, above which an array is read block by block
 IMPUTE = (
@@ -17,6 +17,21 @@ ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocess
 def is_large(X):
     """Whether X (n, d) is read block by block, as it lies."""
     return X.shape[0] * X.shape[1] * 8 > LARGE_BYTES
+
+
+def check_fitted(estimator):
+    """Refuse what is no fitted mixture of experts: pipelines and searches, which hold one.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+    """
+    if not hasattr(estimator, "permute_experts"):
+        raise TypeError(
+            f"Expected a fitted MoERegressor or MoEClassifier, got {type(estimator).__name__}; of a search pass "
+            "best_estimator_, of a pipeline its last step, pipe[-1], with the columns of that, pipe[:-1].transform(X)."
+        )
+    check_is_fitted(estimator)
 
 
 def check_data(estimator, X, **options):

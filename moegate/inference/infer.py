@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from ..estimators.checks import check_fitted
 from ..likelihood import Likelihood
 from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
@@ -95,7 +95,7 @@ def infer(
     >>> result.to_frame().loc["expert[0].income", ["estimate", "bse"]].round(3).tolist()
     [0.61, 0.024]
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     reference = _check(estimator, kind, groups, weights, reference)
     with threadpool_limits(limits=1, user_api="blas"):
         given = {} if exposure is None else {"exposure": exposure}

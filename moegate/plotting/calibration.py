@@ -2,9 +2,9 @@
 
 import numpy as np
 from scipy.stats import beta, binom, norm
-from sklearn.utils.validation import check_is_fitted
 
 from ..diagnostics import quantile_residuals
+from ..estimators.checks import check_fitted
 from ..estimators.collections import in_memory
 from . import _style
 
@@ -77,7 +77,7 @@ class CalibrationDisplay:
         -------
         CalibrationDisplay
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         if hasattr(estimator, "classes_"):
             codes, P = estimator._check_X_y(X, y, reset=False)[1].astype(int), estimator.predict_proba(X)
             return cls(probabilities=P, codes=codes, classes=list(map(str, estimator.classes_)), bins=bins).plot(ax)

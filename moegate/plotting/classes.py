@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import resample
-from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.checks import check_fitted
 from ..estimators.collections import in_memory
 from . import _style
 from ._regions import draw_boundaries, draw_surface, winners
@@ -141,7 +141,7 @@ class ClassDisplay:
             If a feature is not known, more than two are asked for, `X` has other columns than in the fit, or `y`
             another length than `X` or other labels than the fit.
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         if not is_classifier(estimator):
             raise TypeError(f"ClassDisplay needs a classifier, got {type(estimator).__name__}; GateDisplay takes any.")
         X = as_table(X, estimator.n_features_in_)

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils import resample
-from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.checks import check_fitted
 from ..estimators.collections import in_memory
 from . import _style
 from ._slice import as_table, column, feature_index, feature_names, held_note, slice_rows, spread
@@ -156,7 +156,7 @@ class FitDisplay:
         ValueError
             If the feature is not known, `X` has other columns than in the fit, or `y` another length than `X`.
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         if not is_regressor(estimator):
             raise TypeError(f"FitDisplay needs a regressor, got {type(estimator).__name__}; GateDisplay takes any.")
         X, name = as_table(X, estimator.n_features_in_), getattr(y, "name", None)

@@ -2,8 +2,8 @@
 
 import numpy as np
 from sklearn.utils import resample
-from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.checks import check_fitted
 from ..estimators.collections import in_memory
 from . import _style
 from ._regions import draw_boundaries, draw_surface, swatch, winners
@@ -120,7 +120,7 @@ class GateDisplay:
         ValueError
             If a feature is not known, more than two are asked for, or `X` has other columns than in the fit.
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         X = as_table(X, estimator.n_features_in_)
         names = feature_names(estimator, X)
         shown = features_shown(estimator.predict_gate, X, features, names, centre)

@@ -1,8 +1,8 @@
 """LoglikDisplay: how every start climbed, seen from the log-likelihood of the best."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.checks import check_fitted
 from . import _style
 
 _STAGES = ("short", "middle", "long")  # of one start, in their order
@@ -98,7 +98,7 @@ class LoglikDisplay:
         NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         table = estimator.init_results_
         runs = table[table["stage"] != "full"]
         ends, histories = _joined(runs)

@@ -160,8 +160,8 @@ def _check(estimator, n_experts, criterion):
         raise ValueError(f"criterion expects one of {list(CRITERIA)}, got {criterion!r}.")
     if not isinstance(getattr(estimator, "init", None), str):
         raise ValueError(
-            "select_n_experts expects MoERegressor or MoEClassifier with a kind of start as init, since parameters and "
-            f"responsibilities belong to one number of experts, got {estimator!r}; use init='auto'."
+            "select_n_experts expects MoERegressor or MoEClassifier, no pipeline, with a kind of start as init, since "
+            f"parameters and responsibilities belong to one number of experts, got {estimator!r}; use init='auto'."
         )
     if not np.iterable(n_experts):
         raise ValueError(f"n_experts expects several numbers, such as range(1, 7), got {n_experts!r}.")
