@@ -26,7 +26,7 @@ def free_basis(penalty, theta):
     free = (penalty.coordinates(theta) != 0) | (penalty.weights == 0)
     for family in penalty._families():
         free[family[-1]] &= not free[family].all()
-    return np.array([penalty.theta(unit) for unit in np.eye(len(free))[free]]).T.reshape(len(theta), -1)
+    return np.array([penalty.linear(unit) for unit in np.eye(len(free))[free]]).T.reshape(len(theta), -1)
 
 
 def relaxed(problem, run, max_iter=500, tol=1e-8):

@@ -60,7 +60,8 @@ class Problem:
         """Value and derivatives."""
         at = self.likelihood.expand(self.penalty.theta(u))
         pull, pull2 = self.penalty.pull, self.penalty.pull2
-        parts = at.value, pull(at.score), pull2(-at.hessian), pull2(at.information)
+        observed = pull2(-at.hessian, u) - self.penalty.bend(at.score, u)
+        parts = at.value, pull(at.score, u), observed, pull2(at.information, u)
         return Second(*(part / self._n for part in parts))
 
 
@@ -133,13 +134,14 @@ class SparseFit:
         """
         whole, penalty = self.full, self.full.penalty
         moved = self.moved(problem, theta, whole)
-        score = penalty.pull(self.likelihood.value_and_score(moved)[1]) / self.likelihood.total_weight
+        u = penalty.coordinates(moved)
+        score = penalty.pull(self.likelihood.value_and_score(moved)[1], u) / self.likelihood.total_weight
         norms, bound = penalty.norms(score), penalty.weights
         over = np.where(bound > 0, norms - bound, 0.0)
         over = np.maximum(over[penalty.plus], np.where(penalty.minus >= 0, over[penalty.minus], -np.inf))
         gate, experts = self.model.split(over)
         experts = experts.reshape(self.model.n_experts * self.model.experts.n_channels, -1)
-        zero = (penalty.coordinates(moved) == 0) & (bound > 0)
+        zero = (u == 0) & (bound > 0)
         slack = float(np.min(1 - norms[zero] / bound[zero], initial=1.0))
         parts = gate[:, : len(whole.gate)], experts[:, : len(whole.experts)]
         return [part.max(axis=0, initial=-np.inf) for part in parts], slack

@@ -1,13 +1,11 @@
 """The experiments: arms, sizes, the range of n fixed beforehand, and what the theorem says."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import numpy as np
 
 from moegate import ActivationGate, ModifiedSoftmaxGate, TopKGate
 
 from .arms import HALF, Arm
+from .experiment import Experiment
 from .oracle import COLUMNS, ORACLE, across
 from .special import (
     BoxedArm,
@@ -23,56 +21,6 @@ from .special import (
 def sizes(low, high, count):
     """Sample sizes, equally spaced on the logarithm."""
     return tuple(int(n) for n in np.round(np.geomspace(low, high, count)))
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What is run and what is expected of it.
-
-    Parameters
-    ----------
-    name : str
-    arms : tuple of Arm
-        All arms see the same data.
-    sizes : tuple of int
-    replicates : int
-    slopes : tuple of str
-        Columns whose log-log slope is reported.
-    span : (int, int)
-        The range of n on which slopes are taken.
-    quick : (tuple of int, int)
-        Sizes and replicates of a quick run.
-    across : callable, optional
-        From rows to further pairs of an arm and its rows, with another quantity in the place of n.
-    across_span : (int, int)
-        Its range.
-    """
-
-    name: str
-    arms: tuple
-    sizes: tuple
-    replicates: int
-    slopes: tuple
-    span: tuple
-    quick: tuple = field(default=((500, 1000, 2000), 6))
-    across: object = None
-    across_span: tuple = ()
-
-    @property
-    def text(self):
-        """What the theorem says, with its status, and what the experiment can tell: its part of theory.md."""
-        parts = Path(__file__).with_name("theory.md").read_text().split("\n## ")
-        return dict(part.split("\n\n", 1) for part in parts[1:])[self.name].strip()
-
-    @property
-    def n_fits(self):
-        """Fits of a whole run."""
-        return sum(arm.times for arm in self.arms) * len(self.sizes) * self.replicates
-
-    @property
-    def extras(self):
-        """Columns beyond the common ones."""
-        return tuple(dict.fromkeys(name for arm in self.arms for name in arm.extras))
 
 
 GROUPS = ("weights", "gate", "slope", "intercept", "variance")
@@ -104,7 +52,7 @@ EXPERIMENTS = (
         "softmax-over4",
         (Arm("K=4", "G2", 4, **OVER),),
         sizes(1e4, 1e5, 10),
-        60,
+        20,
         ("loss", "weights", "hellinger"),
         (10_000, 100_000),
     ),
@@ -138,10 +86,10 @@ EXPERIMENTS = (
     Experiment(
         "topk-over",
         (
-            Arm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, **T3),
-            Arm("top-3 of 4", K=4, gate=TopKGate(3), draws=2, claims={"hellinger": -0.5}, **T3),
+            Arm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
+            Arm("top-3 of 4", K=4, gate=TopKGate(3), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
             BoxedArm("top-2 of 4, kept", K=4, gate=TopKGate(2), claims={"hellinger": 0.0}, **T3),
-            BoxedArm("top-3 of 4, kept", K=4, gate=TopKGate(3), claims={"hellinger": -0.5}, **T3),
+            BoxedArm("top-3 of 4, kept", K=4, gate=TopKGate(3), claims={"hellinger": -0.5}, upper=True, **T3),
         ),
         sizes(1500, 8_000, 4),
         16,

@@ -205,10 +205,18 @@ def test_missing_labels(data, inside):
         MoEClassifier().fit(table[["a", "b"]], table.label)
 
 
-@pytest.mark.parametrize("name", ["X", "y"])
-def test_masked_entries(data, name):
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_class_of_weight_zero_is_named(data, inside):
     X, y, _ = data
-    masked = {"X": X, "y": y}
+    labels, to = np.digitize(y, [0, 2]), (lambda a: a) if inside else spread
+    with pytest.raises(ValueError, match="sample_weight leaves no row of class 2: .* drop the rows of that class"):
+        MoEClassifier().fit(to(X), to(labels), sample_weight=to((labels < 2).astype(float)))
+
+
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_masked_entries(data, name):
+    X, y, weight = data
+    masked = {"X": X, "y": y, "sample_weight": weight}
     masked[name] = np.ma.masked_greater(masked[name], 1.9)
     with pytest.raises(ValueError, match=f"Input {name} contains masked entries"):
         MoERegressor().fit(**masked)

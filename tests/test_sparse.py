@@ -225,7 +225,7 @@ def test_gradients_of_coordinates_are_those_of_differences(data):
     built = Lasso(1.0).build(model, Units.identity(12))
     u = 0.1 * np.random.default_rng(0).standard_normal(len(built.weights))
     u[built.plus[-1]] = u[built.plus[-14 - 1]] = u[built.plus[-28 - 1]] = 1.0
-    score = built.pull(likelihood.value_and_score(built.theta(u))[1])
+    score = built.pull(likelihood.value_and_score(built.theta(u))[1], u)
     for i in (0, 5, len(u) - 1):
         step = 1e-5 * np.eye(len(u))[i]
         slope = (likelihood.value(built.theta(u + step)) - likelihood.value(built.theta(u - step))) / 2e-5

@@ -1,6 +1,7 @@
 """What the estimators share: the parameters, and `fit` from checked data to learned attributes."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -90,9 +91,12 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     def _build_model(self, data, gate):
         names = getattr(self, "feature_names_in_", None)
         family = options.check_experts(self.experts, self._families)
+        experts = family.suited(data.rows, () if self._sparse else data.expert_columns)
+        if options.check_variance(self, data.rows.n_rows):
+            experts = replace(experts, shared=True)
         return MixtureOfExperts(
             gate=gate.calibrated(*data.reach()),
-            experts=family.suited(data.rows, () if self._sparse else data.expert_columns),
+            experts=experts,
             n_experts=int(self.n_experts),
             n_columns=len(data.used),
             gate_columns=data.gate_columns,

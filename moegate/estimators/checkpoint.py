@@ -39,7 +39,8 @@ class Checkpoint:
 
     Notes
     -----
-    For the same runs in the same order `random_state` must be an integer. Where a fit ended with an error, for example
+    `tol`, `max_iter` and `solver` may change between the fit that was cut off and the one that goes on. For the same
+    runs in the same order `random_state` must be an integer. Where a fit ended with an error, for example
     since a scheduler was lost, `theta` is what was last written: pass it as `init`.
 
     Examples

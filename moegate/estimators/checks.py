@@ -56,8 +56,7 @@ def check_data(estimator, X, **options):
     """
     y = options.get("y")
     for name, values in (("X", X), ("y", y)):
-        if np.ma.is_masked(values):
-            raise ValueError(f"Input {name} contains masked entries.\n{IMPUTE}")
+        refuse_masked(values, name)
         if hasattr(values, "collect"):
             raise ValueError(f"{name} expects rows, got a {type(values).__name__} of a query; collect() it first.")
     try:
@@ -100,6 +99,12 @@ def _with_remedy(message):
     return message
 
 
+def refuse_masked(values, name):
+    """Refuse arrays with masked entries, whose values would be taken as they are."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"Input {name} contains masked entries.\n{IMPUTE}")
+
+
 def check_weight(sample_weight, n_rows):
     """Weights as a float array, or None.
 
@@ -110,6 +115,7 @@ def check_weight(sample_weight, n_rows):
     """
     if sample_weight is None:
         return None
+    refuse_masked(sample_weight, "sample_weight")
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_rows, sample_weight)
     try:
@@ -138,6 +144,7 @@ def check_exposure(exposure, n_rows):
     ValueError
         Where they are not one finite, positive number per row.
     """
+    refuse_masked(exposure, "exposure")
     if isinstance(exposure, numbers.Real):
         exposure = np.full(n_rows, exposure)
     try:

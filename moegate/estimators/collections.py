@@ -160,11 +160,11 @@ def _glance(X, y, weight, exposure, by_class):
     if X.shape[0] != len(y):
         raise ValueError(LENGTHS.format(f"{X.shape[0]} and {len(y)} rows in one of them"))
     weight = np.broadcast_to(1.0 if weight is None else np.asarray(weight, dtype=float), len(y))
-    seen, weight = y[weight > 0], weight[weight > 0]
     if by_class:
-        levels, at = np.unique(seen, return_inverse=True)
+        levels, at = np.unique(y, return_inverse=True)
         mass = np.bincount(at, weights=weight, minlength=len(levels))
     else:
+        seen = y[weight > 0]
         levels = np.array([seen.min(), seen.max()]) if len(seen) else seen
         mass = np.ones(len(levels))
     return len(y), X.iloc[:1] if hasattr(X, "iloc") else X[:1], levels, mass
@@ -178,7 +178,7 @@ def learn(estimator, parts):
     lengths, rows, levels, mass = zip(*compute(*[delayed(_glance)(*part, by_class) for part in parts]), strict=True)
     levels, at = np.unique(np.concatenate(levels), return_inverse=True)
     mass = np.bincount(at, weights=np.concatenate(mass), minlength=len(levels))
-    if not len(levels):
+    if not mass.any():
         raise ValueError("X expects rows with a positive weight, got none; check the partitions and sample_weight.")
     row = next(row for n, row in zip(lengths, rows, strict=True) if n)
     few, twice = [0] * (2 * len(levels)), np.repeat(levels, 2)

@@ -105,7 +105,8 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
 
     Parameters
     ----------
-    n_experts, gate, experts, solver, n_init, max_iter, tol, gate_features, expert_features, random_state, exposure
+    n_experts, gate, experts, solver, n_init, max_iter, tol, gate_features, expert_features, random_state, exposure,
+    variance
         As for `MoERegressor`.
     penalty : "lasso", "elastic_net", "group_lasso" or object, default="lasso"
         Its alpha is replaced.
@@ -188,6 +189,7 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
         random_state=None,
         n_jobs=None,
         exposure=None,
+        variance="free",
     ):
         self.n_experts = n_experts
         self.gate = gate
@@ -206,6 +208,7 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.exposure = exposure
+        self.variance = variance
 
     def fit(self, X, y, sample_weight=None, exposure=None):
         """Fit the path and choose; arguments as for `MoERegressor.fit`, dask collections excepted."""

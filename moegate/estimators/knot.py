@@ -50,7 +50,7 @@ class Knot:
     @property
     def n_plain(self):
         """Number of parameters that are no slopes: those of the model without columns."""
-        return self.fit.problem((), ()).likelihood.n_params
+        return len(self.fit.problem((), ()).penalty.weights)
 
     def relaxed(self):
         """The refit and its basis."""

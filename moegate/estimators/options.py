@@ -102,6 +102,33 @@ def check_penalty(penalty):
     return penalty
 
 
+def check_variance(estimator, n_rows):
+    """Whether all Gaussian experts have one variance."""
+    variance, penalty = getattr(estimator, "variance", "free"), check_penalty(estimator.penalty)
+    sparse, scaled = getattr(penalty, "sparse", False), getattr(penalty, "scaled", True)
+    if variance not in ("free", "shared"):
+        raise ValueError(f'variance expects "free" or "shared", got {variance!r}.')
+    if variance == "shared" and estimator.experts != "gaussian":
+        raise ValueError(f'variance="shared" is for Gaussian experts, got experts={estimator.experts!r}; leave it out.')
+    if variance == "shared" and not sparse:
+        raise ValueError(
+            f'variance="shared" expects a lasso, got penalty={estimator.penalty!r}; for maximum likelihood with one '
+            "variance pass penalty=Lasso(0)."
+        )
+    if estimator.experts == "gaussian" and not scaled:
+        if variance == "free":
+            raise ValueError(
+                "A penalty of slopes in units of the response (scaled=False) does not select where each expert has its "
+                'own variance: pass variance="shared", or scaled=True.'
+            )
+        if estimator.n_features_in_ >= n_rows:
+            raise ValueError(
+                f"A penalty of slopes in units of the response (scaled=False) expects fewer columns than rows, got "
+                f"{estimator.n_features_in_} and {n_rows}, with which the variance falls to zero: pass scaled=True."
+            )
+    return variance == "shared"
+
+
 def check_init(init):
     """A kind of start, "auto", parameters, responsibilities or a fitted estimator."""
     if hasattr(init, "fit") and not hasattr(init, "theta_"):

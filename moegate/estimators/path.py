@@ -244,7 +244,8 @@ def knots(fit, pool, solver, n_alphas, eps):
     unit = SparseFit(fit.likelihood, fit.penalty.at(1.0))
     whole = unit.full.penalty
     moved = unit.moved(problem, problem.penalty.theta(end.theta), unit.full)
-    score = whole.pull(fit.likelihood.value_and_score(moved)[1]) / fit.likelihood.total_weight
+    gradient = fit.likelihood.value_and_score(moved)[1]
+    score = whole.pull(gradient, whole.coordinates(moved)) / fit.likelihood.total_weight
     bound = whole.weights > 0
     top = (1 + 1e-9) * np.max(whole.norms(score)[bound] / whole.weights[bound], initial=0.0)
     while ends_at(fit, top, pool, solver)[0][1].certificate["n_nonzero"] > np.sum(~bound):

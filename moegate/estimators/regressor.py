@@ -52,6 +52,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
     exposure : int or str, optional
         Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature. An
         argument `exposure` of `fit` and of what is asked of the fit takes its place; without either it is one.
+    variance : {"free", "shared"}, default="free"
+        Whether each Gaussian expert has its own variance, or all have one, under a `Lasso` (as in the R package RMoE,
+        arXiv:1907.06994); `Lasso(0)` is then maximum likelihood.
 
     Attributes
     ----------
@@ -130,6 +133,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         random_state=None,
         n_jobs=None,
         exposure=None,
+        variance="free",
     ):
         self.n_experts = n_experts
         self.gate = gate
@@ -146,6 +150,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.exposure = exposure
+        self.variance = variance
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None, exposure=None):

@@ -31,6 +31,8 @@ class Gaussian:
     residual_scale : float
         Residual standard deviation of one regression on all rows, in scaled units: the size of a usual sigma. Scales
         below 1e-4 of it are not admissible, since the likelihood of a Gaussian mixture is unbounded.
+    shared : bool
+        Whether all experts have one scale; it is the coordinates of a penalty that tie them.
 
     References
     ----------
@@ -39,6 +41,7 @@ class Gaussian:
     """
 
     residual_scale: float = 0.0
+    shared: bool = False
 
     response = True  # the response is a row of the design
     n_channels = 1  # linear predictors of one expert

@@ -1,7 +1,8 @@
 """Penalties: what is subtracted from the mean log-likelihood."""
 
+from .coordinates import Sparse
 from .quadratic import Quadratic, Ridge
-from .sparse import ElasticNet, GroupLasso, Lasso, Sparse
+from .sparse import ElasticNet, GroupLasso, Lasso
 
 PENALTIES = {"ridge": Ridge, "lasso": Lasso, "elastic_net": ElasticNet, "group_lasso": GroupLasso}
 

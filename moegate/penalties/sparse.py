@@ -1,108 +1,13 @@
 """Penalties with corners, under which slopes become exactly zero: lasso, elastic net, group lasso."""
 
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .coordinates import Sparse
 from .quadratic import Ridge, check_strengths
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """A sum of weighted absolute values or norms of coordinates u, with theta = u[plus] - u[minus].
-
-    There are more coordinates than parameters where a softmax has no reference: one row for each expert, or class. The
-    sum then is the smallest over the common translations that the softmax cannot see.
-
-    Parameters
-    ----------
-    plus, minus : ndarray of int, shape (p,)
-        `minus` is -1 where nothing is subtracted.
-    weights : ndarray of shape (q,)
-        Of the coordinates; zero is free.
-    groups : ndarray of int, shape (q,)
-        Coordinates of one group share a norm; each has its own where absolute values are summed.
-    ridge : Quadratic or None
-        Of the parameters theta.
-    """
-
-    plus: np.ndarray
-    minus: np.ndarray
-    weights: np.ndarray
-    groups: np.ndarray
-    ridge: object = None
-
-    def theta(self, u):
-        """Parameters of coordinates."""
-        return u[self.plus] - np.where(self.minus >= 0, u[self.minus], 0.0)
-
-    def pull(self, score):
-        """Gradient by the coordinates, of one by the parameters."""
-        out = np.zeros(len(self.weights))
-        np.add.at(out, self.plus, score)
-        np.subtract.at(out, self.minus[self.minus >= 0], score[self.minus >= 0])
-        return out
-
-    def pull2(self, A):
-        """The same for a matrix of second derivatives: C'AC with theta = C u."""
-        return self._pulled(self._pulled(A).T)
-
-    def _pulled(self, A):
-        """C'A."""
-        out, less = np.zeros((len(self.weights), A.shape[1])), self.minus >= 0
-        out[self.plus] = A
-        np.subtract.at(out, self.minus[less], A[less])
-        return out
-
-    def coordinates(self, theta):
-        """Coordinates of parameters, in the gauge in which the penalty is smallest."""
-        u = np.zeros(len(self.weights))
-        u[self.plus] = theta
-        for family in self._families():
-            u[family] -= self._centre(u[family], family)
-        return u
-
-    def _families(self):
-        """Sets of coordinates that share an unseen translation."""
-        for reference in np.unique(self.minus[self.minus >= 0]):
-            yield np.append(self.plus[self.minus == reference], reference)
-
-    def _centre(self, values, family):
-        """Median of the coordinates, the lower of two; their mean where they share a norm."""
-        if len(np.unique(self.groups[family])) < len(family):
-            return values.mean()
-        return np.sort(values)[(len(values) - 1) // 2]
-
-    def norms(self, u):
-        """Absolute value of each coordinate, or the norm of its group."""
-        return np.sqrt(np.bincount(self.groups, weights=u**2))[self.groups]
-
-    def value(self, u):
-        """The penalty, but for the ridge."""
-        first = np.unique(self.groups, return_index=True)[1]
-        return float(np.sum((self.weights * self.norms(u))[first]))
-
-    def prox(self, z, size):
-        """Minimiser of the penalty + sum (v - z)^2 / (2 size), for one size (q,) within each group."""
-        norm = self.norms(z)
-        return z * np.maximum(0.0, 1.0 - size * self.weights / np.where(norm > 0, norm, 1.0))
-
-    def among(self, keep):
-        """The penalty of some coordinates, whole groups, for its norms, value, prox and residual."""
-        none = np.zeros(0, dtype=int)
-        return Sparse(none, none, self.weights[keep], np.unique(self.groups[keep], return_inverse=True)[1])
-
-    def residual(self, u, score):
-        """How far each group is from the conditions of a maximum, (q,): 0 where they hold.
-
-        score = weight u / ||u|| where u is not zero, ||score|| <= weight where it is.
-        """
-        norm = self.norms(u)
-        direction = np.where(norm > 0, u / np.where(norm > 0, norm, 1.0), 0.0)
-        inside = self.norms(score - self.weights * direction)
-        return np.where(norm > 0, inside, np.maximum(0.0, self.norms(score) - self.weights))
+from .raw import raw, tied
 
 
 class Lasso(BaseEstimator):
@@ -123,6 +28,10 @@ class Lasso(BaseEstimator):
         "last" takes the last expert's gate row as zero and the penalty of the others' (as the R package RMoE).
     standardize : bool, default=True
         Whether slopes count per standard deviation of their column, or per unit of x.
+    scaled : bool, default=True
+        Whether Gaussian slopes count as a_k / sigma_k, or as a_k: the latter only with one variance for all experts,
+        `MoERegressor(variance="shared")`, since with their own a small variance outweighs any slope. Other families
+        have no scale.
 
     References
     ----------
@@ -146,11 +55,12 @@ class Lasso(BaseEstimator):
     sparse = True
     l1_ratio = 1.0
 
-    def __init__(self, alpha=0.01, gate_alpha=None, reference=None, standardize=True):
+    def __init__(self, alpha=0.01, gate_alpha=None, reference=None, standardize=True, scaled=True):
         self.alpha = alpha
         self.gate_alpha = gate_alpha
         self.reference = reference
         self.standardize = standardize
+        self.scaled = scaled
 
     def check(self):
         """Raise ValueError for strengths below 0 and unknown words."""
@@ -185,6 +95,9 @@ class Lasso(BaseEstimator):
         """
         size = np.ones(len(units.scale)) if self.standardize else 1 / units.scale
         gate, experts = (alpha * self.l1_ratio for alpha in self.strengths)
+        one_scale, raw_slopes = getattr(model.experts, "shared", False), model.experts.response and not self.scaled
+        if raw_slopes:
+            experts = experts * units.y_scale
         parts = [
             _rows(model.gate_free.shape, model.gate_rows, gate * size, self._over(model), self._shared),
             _rows(
@@ -195,8 +108,10 @@ class Lasso(BaseEstimator):
                 self._shared,
             ),
         ]
-        plus, minus, weights, groups = _joined(parts)
-        return Sparse(plus, minus, weights, groups, self._ridge(model, units) if ridge else None)
+        built = Sparse(*_joined(parts), self._ridge(model, units) if ridge else None)
+        if raw_slopes:
+            return raw(built, model.expert_shape)
+        return tied(built, model.expert_shape) if one_scale else built
 
     _shared = False  # whether a feature's coefficients share one norm
 
@@ -220,7 +135,7 @@ class ElasticNet(Lasso):
     l1_ratio : float, default=0.5
         Above 0, at most 1.
     gate_alpha, reference, standardize
-        As for `Lasso`.
+        As for `Lasso`; Gaussian slopes count as a_k / sigma_k.
 
     References
     ----------

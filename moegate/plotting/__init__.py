@@ -16,6 +16,7 @@ __all__ = [
     "FitDisplay",
     "GateDisplay",
     "LassoPathDisplay",
+    "LassoPathDisplay",
     "LoglikDisplay",
     "SelectionDisplay",
 ]
