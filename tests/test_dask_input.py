@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.compose import make_column_selector
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-from moegate import Lasso, MoEClassifier, MoERegressor, from_formula, infer, select_n_experts
+from moegate import Lasso, MoEClassifier, MoERegressor, MoERegressorCV, from_formula, infer, select_n_experts
 from moegate.bootstrap import bootstrap
 from moegate.diagnostics import posterior_table, quantile_residuals
 from moegate.estimators import collections
@@ -241,6 +241,7 @@ def test_what_needs_memory_says_so(data, fit):
         "quantile_residuals": lambda: quantile_residuals(fit, *rows),
         "posterior_table": lambda: posterior_table(fit, *rows),
         "FitDisplay.from_estimator": lambda: FitDisplay.from_estimator(fit, *rows),
+        "MoERegressorCV.fit": lambda: MoERegressorCV().fit(*rows),
         "from_formula": lambda: from_formula("y ~ a | b", lazy),
     }
     for name, call in calls.items():

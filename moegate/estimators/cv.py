@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from . import options
 from .checks import check_weight
 from .classifier import MoEClassifier
+from .collections import in_memory
 from .path import CRITERIA, given, lasso_path
 from .regressor import MoERegressor
 
@@ -210,6 +211,7 @@ class MoERegressorCV(StrengthChosen, MoERegressor):
         self.exposure = exposure
         self.variance = variance
 
+    @in_memory
     def fit(self, X, y, sample_weight=None, exposure=None):
         """Fit the path and choose; arguments as for `MoERegressor.fit`, dask collections excepted."""
         return self._fit_path(X, y, sample_weight=sample_weight, exposure=exposure)
@@ -288,6 +290,7 @@ class MoEClassifierCV(StrengthChosen, MoEClassifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @in_memory
     def fit(self, X, y, sample_weight=None):
         """Fit the path and choose; arguments as for `MoEClassifier.fit`, dask collections excepted."""
         return self._fit_path(X, y, sample_weight=sample_weight)
