@@ -181,9 +181,9 @@ def test_responsibilities_do_not_travel(data):
 
 def test_redundant_columns_are_named(data):
     X = np.column_stack([data[0], data[0][:, 0] + data[0][:, 1]])
-    with pytest.warns(ConvergenceWarning, match="[Cc]olumn 3 is a linear combination of column 0, column 1"):
+    with pytest.warns(ConvergenceWarning, match="[Cc]olumn 3 is a linear combination of column 0, column 1") as caught:
         model = MoERegressor(n_init=1, random_state=0).fit(spread(X), spread(data[1]))
-    assert model.columns_ == (0, 1, 2)
+    assert model.columns_ == (0, 1, 2) and caught[0].filename == __file__
 
 
 def test_a_bad_row_is_named_with_its_partition(data):

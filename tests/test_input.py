@@ -461,3 +461,14 @@ def test_pipelines_and_searches_are_not_taken_for_a_fit():
     with pytest.raises(ValueError, match="select_n_experts expects MoERegressor or MoEClassifier, no pipeline"):
         select_n_experts(pipe, X, Y)
     assert infer(pipe[-1], pipe[:-1].transform(X), Y).nobs == len(Y)
+
+
+def test_warnings_name_the_line_that_fits():
+    wide = np.random.default_rng(0).standard_normal((30, 40))
+    with pytest.warns() as caught:
+        quick().fit(wide, Y[:30])
+        quick(gate="laplace").fit(1e4 * X, Y)
+    assert {w.filename for w in caught} == {__file__} and len(caught) >= 3
+    assert "Column 29 is a linear combination of column 0, column 1, column 2, column 3, column 4 and 24 more;" in str(
+        caught[0].message
+    )

@@ -47,7 +47,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
             vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
         message = ending_message(winner, likelihood, self)
         if message:
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     def _searched(self, likelihood, data, X, y, metadata):

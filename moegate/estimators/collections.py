@@ -257,7 +257,7 @@ def training(rows, gate, experts, names, linear):
         found = dependent(np.linalg.qr(R[:, [0, *(c + 1 for c in columns)]], mode="r"))
         return {columns[j]: [columns[k] for k in of] for j, of in found.items()}
 
-    gate, experts = independent(gate, experts, redundant, names, linear)
+    gate, experts = independent(gate, experts, redundant, names, linear, stacklevel=8)
     used = tuple(sorted({*gate, *experts}))
     at, units = list(used), rows.units
     units = replace(units, center=units.center[at], scale=units.scale[at])

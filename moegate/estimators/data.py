@@ -13,7 +13,7 @@ from .columns import redundant
 
 CONSTANT = 1e-12  # a column whose spread is below this share of its size is constant
 SIZES = 30.0  # standard deviations of columns whose own units suit a gate without slopes: up to this, or its inverse
-MESSAGES = 5  # redundant columns that a warning names
+MESSAGES = 5  # redundant columns that a warning names, and columns that it says they combine
 
 
 def warn_of_units(gate, data):
@@ -25,7 +25,7 @@ def warn_of_units(gate, data):
             f"{spread.max():.3g}: its probabilities can then hardly change, or only jump. Standardise the columns, "
             "for example by make_pipeline(StandardScaler(), model).",
             UserWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
 
 
@@ -146,7 +146,7 @@ def _mean(X, weight, total, function, size=8192):
     return out / total
 
 
-def independent(gate, experts, redundant, names, linear):
+def independent(gate, experts, redundant, names, linear, stacklevel=9):
     """Columns of gate and experts without the redundant ones, of which a warning tells.
 
     Parameters
@@ -157,12 +157,14 @@ def independent(gate, experts, redundant, names, linear):
     names : sequence of str or None
     linear : bool
         Whether the gate is affine in the columns: else it leaves out constants alone.
+    stacklevel : int
+        Of the warning, so that it names the line that calls `fit`.
     """
     found = {"experts": redundant(tuple(sorted(experts))), "gate": redundant(tuple(sorted(gate)))}
     if not linear:
         found["gate"] = {column: of for column, of in found["gate"].items() if not of}
     if found["experts"] or found["gate"]:
-        warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=3)
+        warnings.warn(_redundancy(found, names), ConvergenceWarning, stacklevel=stacklevel)
     return tuple(tuple(c for c in sorted(p) if c not in found[n]) for p, n in ((gate, "gate"), (experts, "experts")))
 
 
@@ -179,8 +181,13 @@ def _redundancy(found, names):
         return f"column {column}" if names is None else f"column {names[column]!r}"
 
     both = found["experts"] | found["gate"]
+
+    def several(columns):
+        more = f" and {len(columns) - MESSAGES} more" if len(columns) > MESSAGES else ""
+        return ", ".join(map(name, columns[:MESSAGES])) + more
+
     told = [
-        f"{name(column)} {'is a linear combination of ' + ', '.join(map(name, of)) if of else 'is constant'}"
+        f"{name(column)} {'is a linear combination of ' + several(of) if of else 'is constant'}"
         for column, of in sorted(both.items())
     ]
     more = f"; and {len(told) - MESSAGES} more" if len(told) > MESSAGES else ""
