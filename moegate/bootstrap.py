@@ -97,6 +97,11 @@ def bootstrap(
     ['estimate', 'bse', 'lower', 'upper']
     """
     check_fitted(estimator)
+    if estimator._sparse:
+        raise ValueError(
+            f"bootstrap expects a fit whose columns stay the same, got penalty={estimator.penalty!r}, which chooses "
+            "them anew in every draw; fit to the chosen columns alone (gate_features, expert_features) without it."
+        )
     if kind not in KINDS:
         raise ValueError(f"kind expects one of {list(KINDS)}, got {kind!r}.")
     check_count(n_boot, "n_boot", minimum=2)

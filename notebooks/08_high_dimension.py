@@ -57,6 +57,17 @@ largest = [float(np.abs(fit.coef_).max()) for fit in (moe, again)]
 assert largest[0] < largest[1] and abs(largest[1] - 2) < 0.4
 
 # %% [markdown]
+# ## One variance
+#
+# The lasso above takes Gaussian slopes in units of their expert's own scale. In units of the response it selects only where all experts have one variance, and with fewer columns than rows: `scaled=False` with `variance="shared"`. With `reference="last"` and `standardize=False` that is the penalty of the R package RMoE, whose lambda is n alpha.
+
+# %%
+raw = Lasso(0.12, scaled=False, reference="last", standardize=False)
+shared = MoERegressor(2, variance="shared", penalty=raw, n_init=3, random_state=0).fit(X[:, :20], y)
+print([np.flatnonzero(row).tolist() for row in (*shared.coef_, shared.gate_coef_[0])], shared.sigma_.round(2))
+assert shared.sigma_[0] == shared.sigma_[1] and shared.certificate_["kkt"] < 1e-6
+
+# %% [markdown]
 # ## Exercises
 #
 # 1. With alpha far above the path's largest strength, what is left of the model?

@@ -127,7 +127,7 @@ def _check(estimator, kind, groups, weights, reference):
     K = estimator.model_.n_experts
     if getattr(estimator, "objective_", None) is not None:
         selected = "n_nonzero" in estimator.certificate_
-        remedy = "use bootstrap, or LassoPath.estimator(), whose errors take the selection as given"
+        remedy = "use lasso_path and LassoPath.estimator(), whose errors take the selection as given"
         raise ValueError(
             f"infer expects a fit without a penalty, got penalty={estimator.penalty!r}, under which estimates are "
             f"biased{' and selected' if selected else ''} and these standard errors do not hold; "
