@@ -12,7 +12,7 @@ from .truths import Gate, Truth
 
 POINTS, NODES = 1000, 40  # of the columns and, for each true expert there, of the response
 KKT = 1e-6  # above which a fit is no solution
-COLUMNS, STRENGTHS = (50, 200, 1000), (0.25, 0.5, 1.0, 2.0)
+COLUMNS, STRENGTHS = (50, 200, 1000, 2000), (0.25, 0.5, 1.0, 2.0)
 BINDING = 0.5  # c up to which the bound is below the distance of a fit without columns somewhere in the range of n
 
 
