@@ -40,6 +40,9 @@ def mix(z):
     return z ^ (z >> np.uint64(31))
 
 
+WIDE = 60  # design rows from which a Gram by itself is cheaper than products of pairs of rows kept
+
+
 @dataclass(frozen=True)
 class Units:
     """Centre and scale of each column and of the response.
@@ -126,7 +129,13 @@ class Block:
 
     def grams(self, weights):
         """Weighted Gram matrices of the design, weights (..., T, B) -> (..., T, Q, Q)."""
-        return unpack_grams(weights @ self.products.T, len(self.V))
+        Q = len(self.V)
+        if Q < WIDE:
+            return unpack_grams(weights @ self.products.T, Q)
+        out = np.empty((*weights.shape[:-1], Q, Q))
+        for at in np.ndindex(weights.shape[:-1]):
+            np.matmul(weights[at] * self.V, self.V.T, out=out[at])
+        return out
 
 
 @dataclass(frozen=True)
@@ -275,7 +284,7 @@ class Rows:
     def small(self):
         """Whether the blocks and their products can be kept."""
         Q = self.n_columns + 1 + self.response
-        return self.n_rows * Q * (Q + 1) / 2 * 8 <= CACHE_BYTES
+        return self.n_rows * (Q * (Q + 1) / 2 if Q < WIDE else Q) * 8 <= CACHE_BYTES
 
     def stream(self):
         """Blocks made anew, one at a time."""

@@ -167,3 +167,15 @@ def test_pickled_rows_leave_the_cache_behind(data):
     copy = pickle.loads(pickle.dumps(rows))
     assert rows._cache and copy._cache == []
     np.testing.assert_array_equal(sums(copy), expected)
+
+
+@pytest.mark.parametrize("width", [1, 1000])
+def test_grams_of_few_and_of_many_columns_are_sums_over_rows(monkeypatch, width):
+    """By kept products of pairs of rows, or one by one."""
+    monkeypatch.setattr("moegate.blocks.WIDE", width)
+    rng = np.random.default_rng(0)
+    (block,) = Rows(rng.standard_normal((50, 4)), rng.standard_normal(50), None, Units.identity(4))
+    weights = rng.standard_normal((2, 3, 50))
+    np.testing.assert_allclose(
+        block.grams(weights), np.einsum("stb,ib,jb->stij", weights, block.V, block.V), atol=1e-12
+    )
