@@ -163,12 +163,14 @@ class SparseFit:
             history += list(solution.history)
             theta = problem.penalty.theta(solution.theta)
             over, slack = self.outside(problem, theta)
-            entering = self._entering(problem, over)
-            if any(entering):
-                inside = zip(self.support(problem, theta), entering, strict=True)
+            last, climbed = stage is solver, solution.history[-1] > solution.history[0]
+            entering = self._entering(problem, over, KEPT if last else stage.tol)
+            if any(entering) and (last or climbed or len(history) == len(solution.history)):
+                kept = (problem.gate, problem.experts) if last else self.support(problem, theta)  # at last none leaves
+                inside = zip(kept, entering, strict=True)
                 wider = self.problem(*(tuple(sorted({*old, *new})) for old, new in inside))
                 theta, problem = self.moved(problem, theta, wider), wider
-            elif stage is solver:
+            elif last:
                 more = {"slack": slack, "n_nonzero": self.nonzero(problem, solution.theta)}
                 history = np.maximum.accumulate(history)
                 return problem, replace(solution, history=history, certificate=solution.certificate | more)
@@ -186,14 +188,14 @@ class SparseFit:
             for rows, columns in parts
         ]
 
-    def _entering(self, problem, over):
-        """Columns that are out and whose gradients exceed their bounds, at most so many, of gate and of experts."""
+    def _entering(self, problem, over, least):
+        """Columns that are out and whose gradients exceed their bounds by more than `least`, at most so many each."""
         out = []
         columns = self.full.gate, self.full.experts
         for part, known, inside in zip(over, columns, (problem.gate, problem.experts), strict=True):
             part = np.where(np.isin(known, inside), -np.inf, part)
             worst = np.argsort(-part, kind="stable")[:GROWN]
-            out.append([known[i] for i in worst if part[i] > KEPT])
+            out.append([known[i] for i in worst if part[i] > least])
         return out
 
     @staticmethod

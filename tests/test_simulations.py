@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moegate.sparse import SparseFit
 from simulations.arms import measure, true_measure
 from simulations.designs import BY_NAME, EXPERIMENTS
 from simulations.oracle import ORACLE, divergence, log_density, responsibilities, wide
 from simulations.rates import Slope, slope, verdict
 from simulations.report import report
-from simulations.run import quickened, run
+from simulations.run import quickened, run, seed
 from simulations.starts import near, near_tree, shares
 from simulations.table import Table
 from simulations.trees import TREES
@@ -290,3 +291,23 @@ def test_the_report_has_slopes_in_p(tmp_path):
         and "| p=50, c=0.5 | ratio | <= 0 |" in page
         and "| p=50, c=1 | ratio |  |" in page
     )
+
+
+def test_a_lasso_whose_columns_come_and_go_ends(monkeypatch):
+    """A climb on which columns with tiny gradients entered at a coarse tolerance, left again, and so on for ever."""
+    arm = next(arm for arm in BY_NAME["lasso-oracle"].arms if arm.name == "p=200, c=0.25")
+    made, original = [], SparseFit.problem
+    monkeypatch.setattr(SparseFit, "problem", lambda self, *columns: made.append(1) or original(self, *columns))
+    monkeypatch.setattr(SparseFit, "outside", counted(SparseFit.outside, made, 2000))
+    row = arm.run(400, seed("lasso-oracle", arm.truth, 400, 15))
+    assert row["certificate"] == "interior" and row["kkt"] < 1e-6
+
+
+def counted(function, made, most):
+    """A function that fails where more than so many problems have been made."""
+
+    def checked(*args):
+        assert len(made) < most
+        return function(*args)
+
+    return checked
