@@ -147,6 +147,15 @@ def unpack_grams(flat, Q):
     return flat[..., _position(Q)]
 
 
+def wide_grams(V, weights):
+    """Gram matrices (..., T, Q, Q) of rows (Q, B) with weights (..., T, B), one by one: no product of rows is kept."""
+    Q = len(V)
+    out = np.empty((*weights.shape[:-1], Q, Q))
+    for at in np.ndindex(weights.shape[:-1]):
+        np.matmul(weights[at] * V, V.T, out=out[at])
+    return out
+
+
 def multinomial_pairs(P, out=None):
     """P_i (delta_ij - P_j) by pairs i <= j: the covariance of one draw, (m, B) -> (m (m + 1) / 2, B)."""
     *stack, m, B = P.shape

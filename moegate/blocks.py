@@ -10,7 +10,7 @@ from operator import add
 
 import numpy as np
 
-from ._kernels import products, unpack_grams
+from ._kernels import products, unpack_grams, wide_grams
 
 BLOCK_SIZE = 16384
 CACHE_BYTES = 64e6
@@ -130,12 +130,7 @@ class Block:
     def grams(self, weights):
         """Weighted Gram matrices of the design, weights (..., T, B) -> (..., T, Q, Q)."""
         Q = len(self.V)
-        if Q < WIDE:
-            return unpack_grams(weights @ self.products.T, Q)
-        out = np.empty((*weights.shape[:-1], Q, Q))
-        for at in np.ndindex(weights.shape[:-1]):
-            np.matmul(weights[at] * self.V, self.V.T, out=out[at])
-        return out
+        return unpack_grams(weights @ self.products.T, Q) if Q < WIDE else wide_grams(self.V, weights)
 
 
 @dataclass(frozen=True)

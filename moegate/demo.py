@@ -1,5 +1,6 @@
-"""A first look at three real data sets: a table and three pictures. Run `python -m moegate.demo`."""
+"""A first look at three real data sets: a table and three pictures. Run `python -m moegate.demo [--folder DIR]`."""
 
+import argparse
 import sys
 import time
 import warnings
@@ -10,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from .datasets import load_diabetes, load_engel, load_grunfeld
 from .estimators import MoERegressor
 
-FOLDER = Path("demo")
 SIZES = (1, 2, 3)  # numbers of experts compared
 
 
@@ -58,9 +58,12 @@ def draw(name, moe, X, y, folder):
     return path
 
 
-def main(folder=FOLDER):
+def main(argv=None):
     """Fit, print the table, write the pictures."""
-    folder.mkdir(exist_ok=True)
+    parser = argparse.ArgumentParser(prog="python -m moegate.demo", description=__doc__.split(" Run ")[0])
+    parser.add_argument("--folder", type=Path, default=Path("demo"), help="for the pictures (default: %(default)s)")
+    folder = parser.parse_args(argv).folder
+    folder.mkdir(parents=True, exist_ok=True)
     print("data         n  K  log-likelihood    BIC    certificate  eigenvalue  seconds")
     paths = []
     for name, load in DATA.items():

@@ -20,9 +20,10 @@ class Continuation:
 
     A likelihood that jumps or has kinks where the gate selects other experts for a row has its maximum on such borders
     as a rule, where no derivative vanishes. The path leads there through smooth neighbours; at its end many moves of
-    gate and experts are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood:
-    the certificate's kind is "border", or "interior" where the derivatives vanish too. At a border the curvature is
-    that of the selection as it stands: its smallest eigenvalue may be negative where a jump stands in the way.
+    gate and experts are tried, and the result is a maximum held by the borders if none gains 0.01 in log-likelihood and
+    the information of the experts, which move no border, is positive: the certificate's kind is "border", or "interior"
+    where the derivatives vanish too. The smallest eigenvalue of all parameters is that of the selection as it stands,
+    and may be negative where a jump stands in the way of the gate.
 
     Parameters
     ----------
@@ -74,23 +75,32 @@ class Continuation:
                 break
             further = newton.solve(likelihood, theta)
             solution = replace(further, history=np.append(solution.history, further.history))
-        return _certified(solution, held)
+        return _certified(likelihood, solution, held)
 
 
-def _certified(solution, held):
+def _certified(likelihood, solution, held):
     """The solution whose certificate knows of borders."""
     certificate = dict(solution.certificate)
     if not held:
         certificate["kind"] = "none"
-    elif certificate["kind"] == "none" and not certificate["at_boundary"]:
+    elif certificate["kind"] == "none" and not certificate["at_boundary"] and _concave(likelihood, solution.theta):
         certificate["kind"] = "border"
     return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
+
+
+def _concave(likelihood, theta):
+    """Whether the information of the experts, the gate as it is, has positive eigenvalues alone."""
+    here, at = likelihood.expand(theta), np.setdiff1d(np.arange(len(theta)), likelihood.gate_arguments)
+    inside = np.ix_(at, at)
+    alone = here._replace(score=here.score[at], information=here.information[inside], hessian=here.hessian[inside])
+    return Spectrum(alone).smallest > 0
 
 
 def directions(likelihood, theta, rng):
     """Of trial moves, (S, p): parameters of the gate, random ones of the gate, the experts alone, all by curvature.
 
-    Where the curvature is not negative, a Newton step says nothing of how far to go: there, moves of one EM unit too.
+    Where the curvature is not clearly negative a Newton step says nothing of how far to go: there, moves that would
+    gain two units, too, if the curvature held.
     """
     at, p = likelihood.gate_arguments, len(theta)
     gate = np.zeros((2 * len(at), p))
@@ -101,7 +111,8 @@ def directions(likelihood, theta, rng):
     alone = np.zeros((1, p))
     alone[0, experts] = np.linalg.lstsq(-here.hessian[np.ix_(experts, experts)], here.score[experts])[0]
     curved = spectrum.vectors * (spectrum.score / np.maximum(np.abs(spectrum.values), 1e-6))
-    uphill = spectrum.vectors[:, spectrum.values < LEVEL]
+    level = spectrum.values < LEVEL
+    uphill = spectrum.vectors[:, level] * 2 / np.sqrt(np.maximum(np.abs(spectrum.values[level]), LEVEL**2))
     return np.vstack([gate, alone, curved.T, curved.sum(axis=1), uphill.T])
 
 
