@@ -17,7 +17,7 @@ from moegate.experts import Gaussian
 from moegate.gates import Affine, Gate, Laplace, Slopes, SoftSparsemax, SoftTopK, Sparsemax, TopK
 from moegate.likelihood import Likelihood
 from moegate.model import MixtureOfExperts
-from moegate.solvers import Continuation, Newton
+from moegate.solvers import Continuation, Newton, continuation
 
 LINKS = {
     "top 1 of 3": TopK(1),
@@ -234,6 +234,20 @@ def test_em_alone_never_falls():
         warnings.simplefilter("ignore")
         em = MoERegressor(3, gate=TopKGate(2), solver="em", random_state=0, n_init=2, max_iter=100).fit(X, y)
     assert np.all(np.diff(em.loglik_history_) >= -1e-9 * abs(em.loglik_))
+
+
+def test_no_border_certificate_where_experts_are_at_a_saddle():
+    """Equal experts on rows from two lines: no gate's jump holds them together."""
+    X, y, truth = drawn(TOP, 0)
+    likelihood = Likelihood(
+        MixtureOfExperts(TopKGate(2).build(3), Gaussian(), 3, 1), Rows(X, y, None, Units.identity(1))
+    )
+    line = np.polyfit(X[:, 0], y, 1)
+    equal = truth.copy()
+    equal[4:] = np.tile([*line, 1.0], 3) / np.std(y - np.polyval(line, X[:, 0]))
+    stands = Newton(max_iter=0).solve(likelihood, equal)
+    assert stands.certificate["kind"] == "none" and likelihood.value(stands.theta) < likelihood.value(truth)
+    assert continuation._certified(likelihood, stands, held=True).certificate["kind"] == "none"
 
 
 def test_one_of_two_finds_the_border():
