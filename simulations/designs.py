@@ -35,7 +35,7 @@ EXPERIMENTS = (
     Experiment(
         "softmax-exact",
         (Arm("K=2", "G2", 2, claims=HALF),),
-        sizes(1e4, 1e5, 10),
+        sizes(1e4, 1e5, 20),
         100,
         ("loss", *GROUPS, "hellinger"),
         (10_000, 100_000),
@@ -43,7 +43,7 @@ EXPERIMENTS = (
     Experiment(
         "softmax-over3",
         (Arm("K=3", "G2", 3, **OVER),),
-        sizes(1e4, 1e5, 10),
+        sizes(1e4, 1e5, 20),
         100,
         ("loss", "weights", "hellinger"),
         (10_000, 100_000),
@@ -51,8 +51,8 @@ EXPERIMENTS = (
     Experiment(
         "softmax-over4",
         (Arm("K=4", "G2", 4, **OVER),),
-        sizes(1e4, 1e5, 10),
-        20,
+        sizes(1e4, 1e5, 20),
+        100,
         ("loss", "weights", "hellinger"),
         (10_000, 100_000),
     ),
