@@ -114,8 +114,7 @@ class Arm:
         estimator.set_params(gate=gate, **self.options)
         if self.start == "cold":
             return estimator.set_params(random_state=int(rng.integers(2**31 - 1))).fit(X, y)
-        fits = [clone(estimator).set_params(init=start).fit(X, y) for start in self.starts(len(y), rng)]
-        return max(fits, key=lambda fit: (not fit.init_results_["degenerate"].iloc[0], fit.loglik_))
+        return best([clone(estimator).set_params(init=start).fit(X, y) for start in self.starts(len(y), rng)])
 
     def starts(self, n, rng):
         """Parameter vectors next to the truth."""
@@ -137,6 +136,11 @@ class Arm:
         paper = np.nan if self.rule == "sigmoid" else voronoi_loss(fitted, true, weights="exp", cap=None, **given).total
         cells = "-".join(map(str, loss.sizes))
         return {"loss": loss.total, "loss_uncapped": paper, "weights": loss.weights, "cells": cells, **loss.groups}
+
+
+def best(fits):
+    """The most likely fit, of those that are not degenerate if there is one."""
+    return max(fits, key=lambda fit: (not fit.init_results_["degenerate"].iloc[0], fit.loglik_))
 
 
 def measure(fit, truth):

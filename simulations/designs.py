@@ -9,6 +9,7 @@ from .experiment import Experiment
 from .oracle import COLUMNS, ORACLE, across
 from .special import (
     BoxedArm,
+    SparingArm,
     StartedTemperature,
     StoppedEM,
     dendrogram_columns,
@@ -86,7 +87,7 @@ EXPERIMENTS = (
     Experiment(
         "topk-over",
         (
-            Arm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
+            SparingArm("top-2 of 4", K=4, gate=TopKGate(2), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
             Arm("top-3 of 4", K=4, gate=TopKGate(3), draws=2, claims={"hellinger": -0.5}, upper=True, **T3),
             BoxedArm("top-2 of 4, kept", K=4, gate=TopKGate(2), claims={"hellinger": 0.0}, **T3),
             BoxedArm("top-3 of 4, kept", K=4, gate=TopKGate(3), claims={"hellinger": -0.5}, upper=True, **T3),

@@ -1,6 +1,6 @@
 """Arms that fit or measure in a way of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -9,7 +9,7 @@ from moegate import DenseToSparseGate, MoERegressor, dendrogram
 from moegate.estimators.labels import named
 from moegate.voronoi import voronoi_loss
 
-from .arms import UNKNOWN, Arm, distances, measure, true_measure
+from .arms import UNKNOWN, Arm, best, distances, measure, true_measure
 from .truths import affine
 
 APART = 0.15  # scores, for a point to count as inside a selection
@@ -64,6 +64,13 @@ def dendrogram_columns(fit, truth, X, y, rng):
     merged.theta_ = tree.merged(truth.K)
     loss = voronoi_loss(measure(merged, truth), true_measure(truth), exponents=UNKNOWN).total
     return {"chosen": tree.n_experts, "loss_merged": loss}
+
+
+class SparingArm(Arm):
+    """The better of fits of K and of K - 1 experts: one that a top-K gate never selects changes nothing."""
+
+    def fitted(self, X, y, rng):
+        return best([Arm.fitted(arm, X, y, rng) for arm in (self, replace(self, K=self.K - 1))])
 
 
 class StoppedEM(Arm):

@@ -120,6 +120,13 @@ def test_fits_kept_near_the_truth_select_both_copies():
     assert {row["cells"] for row in rows} == {"2-1-1"}
 
 
+def test_an_expert_too_many_may_go_unused():
+    """Of these data, fits of four experts from starts next to the truth all end below it."""
+    arm = BY_NAME["topk-over"].arms[0]
+    row = arm.run(1500, seed("topk-over", arm.truth, 1500, 7))
+    assert row["loglik"] > row["loglik_truth"] and row["certificate"] == "border" and row["cells"] == "1-1-1"
+
+
 @pytest.mark.parametrize("name", ["SS", "SL", "LL"])
 def test_trees_are_what_the_library_calls_the_same(name):
     tree, arm = TREES[name], next(arm for arm in BY_NAME["hierarchical"].arms if arm.name == f"{name} exact")
