@@ -250,6 +250,7 @@ EXPERIMENTS = (
         ((100, 200), 1),
         across,
         (COLUMNS[0], COLUMNS[-1]),
+        lambda arm: f"c={arm.c:g}",
     ),
 )
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

@@ -25,6 +25,8 @@ class Experiment:
         From rows to further pairs of an arm and its rows, with another quantity in the place of n.
     across_span : (int, int)
         Its range.
+    facet : callable, optional
+        From an arm to the title of its row of the figure; all arms share one row without it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Experiment:
     quick: tuple = field(default=((500, 1000, 2000), 6))
     across: object = None
     across_span: tuple = ()
+    facet: object = None
 
     @property
     def text(self):

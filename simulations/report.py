@@ -1,6 +1,7 @@
 """The report: a figure for each experiment, and README.md with the table of all, from the results on file."""
 
 from collections import Counter
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -60,35 +61,47 @@ def lines(experiment, rows):
 
 
 def figure(experiment, rows, path):
-    """Medians with 10% to 90% bands against n, and the theory's slope, for up to four columns."""
+    """Medians with 10% to 90% bands against n, and the theory's slope, for up to four columns and each facet."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    columns = experiment.slopes[:4]
-    fig, axes = plt.subplots(1, len(columns), figsize=(3.6 * len(columns), 3.4), layout="constrained", squeeze=False)
-    for ax, column in zip(axes[0], columns, strict=True):
-        for i, (arm, part) in enumerate(groups(experiment, rows)):
-            color, marks = COLORS[i % len(COLORS)], ("o-", "s--")[i // len(COLORS) % 2]
-            curve(ax, slope(part, column, experiment.span), color, arm.name, arm.claims.get(column), marks)
-        ax.axvspan(*experiment.span, color="#EEEEEE", zorder=0)
-        ax.set(xscale="log", yscale="log", xlabel="n", title=column)
-        ax.set_xticks(experiment.span, [f"{n:g}" if n < 1e4 else f"{n / 1000:g}k" for n in experiment.span])
-        ax.tick_params(axis="x", which="minor", labelbottom=False)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("median, 10% to 90%")
-    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(experiment.arms) > len(COLORS) else {}
-    axes[0, -1].legend(fontsize="x-small", frameon=False, **beside)
+    columns, facets = experiment.slopes[:4], {}
+    for arm, part in groups(experiment, rows):
+        facets.setdefault(experiment.facet(arm) if experiment.facet else "", []).append((arm, part))
+    shape = len(facets), len(columns)
+    given = {"sharey": "col"} if len(facets) > 1 else {}
+    size = 3.6 * shape[1], 4 * shape[0]
+    fig, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **given)
+    for line, (name, pairs) in zip(axes, facets.items(), strict=True):
+        for ax, column in zip(line, columns, strict=True):
+            panel(ax, experiment, pairs, column)
+            ax.set_title(f"{column}, {name}" if name else column)
+        line[0].set_ylabel("median, 10% to 90%")
     fig.savefig(path, dpi=90)
     plt.close(fig)
 
 
-def curve(ax, found, color, name, expected, marks="o-"):
+def panel(ax, experiment, pairs, column):
+    """One column of some arms."""
+    for (arm, part), color in zip(pairs, cycle(COLORS), strict=False):
+        curve(ax, slope(part, column, experiment.span), color, arm.name, arm.claims.get(column))
+    ax.axvspan(*experiment.span, color="#EEEEEE", zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="n")
+    ax.set_xticks(experiment.span, [f"{n:g}" if n < 1e4 else f"{n / 1000:g}k" for n in experiment.span])
+    ax.tick_params(axis="x", which="minor", labelbottom=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    small = {"fontsize": "x-small", "title_fontsize": "x-small", "frameon": False}
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15), "ncols": 2 if len(pairs) > 2 else 1}
+    ax.legend(title="slope of the medians", **below, **small)
+
+
+def curve(ax, found, color, name, expected):
     """One arm."""
     label = f"{name}: {found.slope:.2f}"
     ax.fill_between(found.sizes, found.low, found.high, color=color, alpha=0.15, linewidth=0)
-    ax.plot(found.sizes, found.medians, marks, color=color, markersize=3, linewidth=1.2, label=label)
+    ax.plot(found.sizes, found.medians, "o-", color=color, markersize=3, linewidth=1.2, label=label)
     if expected is not None and np.all(found.medians > 0):
         line = found.medians[-1] * (found.sizes / found.sizes[-1]) ** expected
         ax.plot(found.sizes, line, color=color, linewidth=0.8, linestyle=(0, (4, 3)))
