@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from .initialization import Sample, starts
+from .initialization import Sample, starts, strips
 from .likelihood import STACKED_ROWS
 from .runs import Run, best_first, climb, judged, pooled, unclimbed
 from .solvers import EM, LBFGS, Chord, Continuation, Newton
@@ -35,6 +35,7 @@ class Funnel(NamedTuple):
 
 
 USUAL, LARGE = Funnel(15, 12, 3, 8, 1.0), Funnel(4, 6, 1, 60, 0.3)  # up to NEWTON_LIMIT parameters, and above
+SPLITS, SPLIT_STEPS = 60, 5  # splits of the columns tried for each path, and M-steps on each
 PATHS, APART = 4, 0.3  # one in so many of n_init runs follows a gate's path, and as many that began so far apart
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
 HIGHER = 0.01  # log-likelihood by which an unfinished run must stand above the best end to be climbed after all
@@ -111,6 +112,8 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
         chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
     else:
         chosen = _for_paths(easy, middle, short, n_init)
+        if init == "auto" and tiny.model.gate.selects_one:
+            chosen += _splits(tiny, easy, funnel.starts * n_init, -(-n_init // PATHS), entropy)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
     while waiting:  # spikes on their way had displaced them
@@ -145,6 +148,23 @@ def _for_paths(easy, middle, short, n_init):
     chosen = _different(easy, middle, n, UNFINISHED, fill=False)
     begun = {run.start for run in chosen}
     return chosen + _different(easy, [run for run in short if run.start not in begun], n, APART, fill=False)
+
+
+def _splits(likelihood, easy, first, n, entropy):
+    """The best of many splits of the columns by parallel hyperplanes, where the gate selects one expert for each row.
+
+    Their likelihood under the gate itself counts: on the path's easy end it is that of another model.
+    """
+    sample, model, origin = Sample.from_rows(easy.rows, easy.model.experts), easy.model, pooled(easy)
+    seen = replace(sample, x=sample.x[:, list(model.gate_rows[:-1])])
+    seeds = np.random.SeedSequence((entropy, 1)).spawn(SPLITS * n)
+    resps = np.stack([strips(seen, model.n_experts, np.random.default_rng(seed)) for seed in seeds])
+    thetas = np.tile(origin, (len(resps), 1))
+    for _ in range(SPLIT_STEPS):
+        thetas = easy.m_steps(thetas, resps)
+    ends = enumerate(zip(thetas, likelihood.values(thetas), strict=True), first)
+    runs = [Run(i, "strips", "short", sample.n_rows, *end, np.array([])) for i, end in ends if np.isfinite(end[1])]
+    return _different(likelihood, best_first([judged(likelihood, run) for run in runs]), n, UNFINISHED, fill=False)
 
 
 def _waiting(chosen, middle, short):

@@ -64,10 +64,18 @@ def quantile(sample, K, rng):
     return _slabs(sample, sample.joint[:, rng.integers(sample.joint.shape[1])], K)
 
 
-def _slabs(sample, position, K):
+def strips(sample, K, rng):
+    """Slabs of random widths between parallel hyperplanes in the columns alone, or along one column."""
+    d = sample.x.shape[1]
+    axis = rng.standard_normal(d) if rng.random() < 0.5 else np.eye(d)[rng.integers(d)]
+    return _slabs(sample, sample.x @ axis, K, np.sort(rng.random(K - 1)))
+
+
+def _slabs(sample, position, K, shares=None):
     order = np.argsort(position, kind="stable")
     reached = np.cumsum(sample.weight[order])
-    cuts = position[order[np.searchsorted(reached, reached[-1] * np.arange(1, K) / K)]]
+    shares = np.arange(1, K) / K if shares is None else shares
+    cuts = position[order[np.searchsorted(reached, reached[-1] * shares)]]
     return _hard(np.sum(position[:, None] > cuts, axis=1), K)
 
 

@@ -8,6 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.datasets import load_diabetes
 from test_likelihood import assert_close, differences
 
 from moegate import MoERegressor, SoftmaxGate, SparsemaxGate, TopKGate
@@ -248,6 +249,49 @@ def test_no_border_certificate_where_experts_are_at_a_saddle():
     stands = Newton(max_iter=0).solve(likelihood, equal)
     assert stands.certificate["kind"] == "none" and likelihood.value(stands.theta) < likelihood.value(truth)
     assert continuation._certified(likelihood, stands, held=True).certificate["kind"] == "none"
+
+
+def best_cut(x, y):
+    """Log-likelihood of two normal regressions on the sides of the best cut of one column."""
+    order, A = np.argsort(x), np.column_stack([np.ones(len(x)), x])
+
+    def side(at):
+        residual = y[at] - A[at] @ np.linalg.lstsq(A[at], y[at])[0]
+        return -len(at) / 2 * (np.log(2 * np.pi * np.mean(residual**2)) + 1)
+
+    return max(side(order[:i]) + side(order[i:]) for i in range(10, len(x) - 10))
+
+
+@pytest.mark.filterwarnings("ignore:A top-K gate with k=1")
+@pytest.mark.parametrize("seed", [5, 8])
+def test_one_of_two_is_as_good_as_the_best_cut(seed):
+    """Of data with a soft border, whose dense fit says little of where a hard border is best."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=200)
+    y = np.where(x + 0.5 * rng.normal(size=200) > 0, 1 + x, -1 - x) + 0.5 * rng.normal(size=200)
+    fit = MoERegressor(2, gate=TopKGate(1), n_init=4, random_state=0).fit(x[:, None], y)
+    assert fit.loglik_ > best_cut(x, y) - 1
+
+
+@pytest.mark.filterwarnings("ignore:A top-K gate with k=1")
+def test_given_responsibilities_move_a_gate_that_selects_one():
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    X = X[["bmi"]]
+    low = (X["bmi"] < 24.4).to_numpy(dtype=float)
+    fit = MoERegressor(2, gate=TopKGate(1), init=np.column_stack([low, 1 - low])).fit(X, y)
+    assert fit.loglik_ == pytest.approx(fit.score_samples(X, y).sum(), abs=1e-6)
+    assert fit.loglik_ == pytest.approx(-2440.77968, abs=1e-3)
+
+
+def test_a_gate_of_huge_scores_is_scaled_without_overflow():
+    coef = np.array([[3e200, -4e200]])
+    assert_close(TopK(1).gauge(coef, Affine()), np.array([[0.6, -0.8]]), 1e-12)
+
+
+def test_parameters_that_nothing_is_known_of_stay():
+    gate = Gate(Affine(), TopK(1))
+    step = gate.m_step(np.array([3.0, 1.0]), np.diag([0.0, 2.0]))
+    assert_close(step, np.array([0.0, 0.5]), 1e-6)
 
 
 def test_one_of_two_finds_the_border():

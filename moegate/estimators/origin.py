@@ -65,7 +65,7 @@ def _from_responsibilities(likelihood, resp, data):
         raise ValueError(
             "init expects responsibilities that are non-negative and sum to one in each row; normalise them."
         )
-    original, theta = likelihood.on(data.original), pooled(likelihood)
+    easy, theta = likelihood.path()[0].on(data.original), pooled(likelihood)  # a gate that they can move
     for _ in range(RESPONSIBILITY_STEPS):
-        theta = original.m_step(theta, resp[data.kept])
+        theta = easy.m_step(theta, resp[data.kept])
     return theta

@@ -71,6 +71,10 @@ class Gate:
         return self.link.smooth
 
     @property
+    def selects_one(self):
+        return self.link.selects_one
+
+    @property
     def stacked(self):
         return self.scores.stacked and self.link.stacked
 
@@ -85,6 +89,8 @@ class Gate:
     def m_step(self, score, information):
         """Step of one Newton (Fisher scoring) iteration on the complete-data log-likelihood, from one pass.
 
+        Parameters that nothing is known of, as all are of a gate that selects one expert for each row, stay.
+
         Parameters
         ----------
         score : ndarray of shape (p,)
@@ -94,9 +100,9 @@ class Gate:
         if not score.size:
             return score
         damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
-        more = max(self.scores.damping, self.link.damping)
-        np.einsum("...ii->...i", damped)[:] += more * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + 1e-300
-        return np.linalg.solve(damped, score[..., None])[..., 0]
+        more, unknown = max(self.scores.damping, self.link.damping), diagonal <= 0
+        np.einsum("...ii->...i", damped)[:] += more * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + unknown
+        return np.linalg.solve(damped, np.where(unknown, 0.0, score)[..., None])[..., 0]
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""

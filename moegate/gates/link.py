@@ -12,6 +12,7 @@ class Link:
     """Log-probabilities of the experts from the scores; the base class derives everything from `jac`."""
 
     smooth = True
+    selects_one = False  # one expert for each row, whatever the others' scores
     stacked = True  # takes scores with further axes in front, (S, K, B)
     damping = 1e-9  # as that of scores; the larger counts
     translates = True  # a common translation of all scores changes nothing

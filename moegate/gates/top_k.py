@@ -20,8 +20,11 @@ MOST_SUBSETS = 500  # with more the number of selected experts falls one by one 
 
 def scale_direction(coef, scores, k):
     """The one direction (m, w, 1) in which linear scores all grow, which changes nothing where k = 1 is selected."""
-    norm = np.linalg.norm(coef)
-    return coef[..., None] / norm if k == 1 and scores.linear and norm > 0 else np.zeros(coef.shape + (0,))
+    largest = np.max(np.abs(coef), initial=0.0)
+    if k > 1 or not scores.linear or largest == 0:
+        return np.zeros(coef.shape + (0,))
+    coef = coef / largest  # its norm may overflow
+    return coef[..., None] / np.linalg.norm(coef)
 
 
 def selected(S, k):
@@ -55,6 +58,10 @@ class TopK(Softmax):
     def sees_scale(self):
         return self.k > 1
 
+    @property
+    def selects_one(self):
+        return self.k == 1
+
     def _masked(self, S):
         if self.rank_on == "logit":
             return np.where(selected(S, self.k), S, -np.inf)
@@ -71,7 +78,8 @@ class TopK(Softmax):
         return scale_direction(coef, scores, self.k)
 
     def gauge(self, coef, scores):
-        return coef / np.linalg.norm(coef) if scale_direction(coef, scores, self.k).size else coef
+        direction = scale_direction(coef, scores, self.k)
+        return direction[..., 0] if direction.size else coef
 
     def check(self, K):
         if isinstance(self.k, bool) or not isinstance(self.k, Integral) or not 1 <= self.k <= K:
@@ -196,7 +204,8 @@ class TopKGate(GateSpec):
     The likelihood jumps where the selection of a row changes, and EM cannot change it: a fit starts from the dense
     gate and follows a path of softer selections, see `moegate.solvers.Continuation`. Borders are change points: their
     error is of order 1/n, and standard errors of the other parameters hold given the selection. With k = 1, on data
-    that no hard selection explains, there are many local maxima: raise n_init, and compare seeds.
+    that no hard selection explains, there are many local maxima: fits start from splits of the columns by parallel
+    hyperplanes too; raise n_init, and compare seeds.
 
     Parameters
     ----------
