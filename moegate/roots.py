@@ -13,9 +13,12 @@ def root(function, low, high):
 
 
 def first_integer(function, low, high):
-    """Elementwise first integer above `low` - 1 at which an increasing function is not negative, `high` at most."""
+    """Elementwise first integer above `low` - 1 at which an increasing function is not negative, `high` at most.
+
+    Beyond 2**53, where not all integers are floats, the first float.
+    """
     low, columns = low - 1, np.arange(len(low), dtype=float)
-    while np.any(high - low > 1):
+    while np.any(high - low > np.maximum(1.0, np.spacing(high))):
         middle = np.floor((low + high) / 2)
         reached = function(middle, columns) >= -1e-13
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)

@@ -89,6 +89,14 @@ def test_everything_asked_of_a_fit_takes_the_exposure(counts, fitted):
     np.testing.assert_allclose(fitted.responsibilities(X, y, exposure=exposure), resp, rtol=1e-8, atol=1e-12)
 
 
+def test_quantiles_beyond_the_largest_exact_integer_end():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1))
+    fit = MoERegressor(2, experts="poisson", n_init=2, random_state=0).fit(X, rng.poisson(np.exp(0.5 + 0.6 * X[:, 0])))
+    far = np.array([[60.0], [80.0]])  # means above 1e16
+    np.testing.assert_allclose(fit.predict_interval(far), fit.predict(far)[:, None] * [1, 1], rtol=1e-6)
+
+
 @pytest.mark.parametrize("q", [1e-6, 0.05, 0.5, 0.9, 1 - 1e-9])
 def test_quantiles_are_the_smallest_counts_that_reach_the_level(counts, fitted, q):
     X, exposure, _ = counts
