@@ -472,3 +472,16 @@ def test_warnings_name_the_line_that_fits():
     assert "Column 29 is a linear combination of column 0, column 1, column 2, column 3, column 4 and 24 more;" in str(
         caught[0].message
     )
+
+
+@pytest.mark.parametrize("noise", [0, 1e-5, 1e-3])
+def test_exact_relations_that_do_not_count_are_told_of(noise):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2, 200)).T
+    y = np.where(X[:, 1] > 0, 2 * X[:, 0] + 1, -X[:, 0]) + noise * rng.normal(size=200)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = MoERegressor(2, random_state=0).fit(X, y)
+    told = [str(w.message) for w in caught if "put aside: expert 0 fits 113 rows exactly" in str(w.message)]
+    assert len(told) == (noise < 1e-4) and (fit.score(X, y) < 0.9) == (noise < 1e-4)
+    assert all("add noise of 0.001 standard deviations" in text for text in told)

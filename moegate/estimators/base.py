@@ -25,7 +25,7 @@ from .labels import canonical, named, reached, reordered
 from .lazy import row_wise
 from .origin import origin
 from .progress import Progress
-from .report import Described, ending_message, runs_table
+from .report import Described, ending_message, put_aside, runs_table
 from .training import evaluation_rows, training_data
 
 
@@ -45,7 +45,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
             else:
                 runs, winner = self._searched(likelihood, data, X, y, metadata)
             vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
-        message = ending_message(winner, likelihood, self)
+        message = put_aside(runs, winner, likelihood) or ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self

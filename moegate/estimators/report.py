@@ -7,6 +7,7 @@ import numpy as np
 from ..gates import Gate
 
 EMPTY = 0.5  # rows below which an expert has none
+EXACT_SHARE = 0.05  # of the rows, with as many different responses, that an expert must fit exactly to be told of
 
 
 def runs_table(runs):
@@ -87,6 +88,27 @@ def ending_message(run, likelihood, estimator):
     if certificate["kind"] == "none":
         return _unfinished(run, estimator)
     return None
+
+
+def put_aside(runs, winner, likelihood):
+    """The warning where runs much more likely than the winner do not count: their experts fit many rows exactly."""
+    better = [run for run in runs if run.degenerate and run.n_rows == winner.n_rows and run.loglik > winner.loglik + 1]
+    if winner.degenerate or not better:
+        return None
+    run = max(better, key=lambda run: run.loglik)
+    bad, rows, responses = (
+        list(run.degenerate),
+        likelihood.expert_rows(run.theta),
+        likelihood.expert_responses(run.theta),
+    )
+    if np.min(rows[bad]) < EXACT_SHARE * run.n_rows or np.min(responses[bad]) < EXACT_SHARE * run.n_rows:
+        return None
+    experts = "; ".join(f"expert {k} fits {rows[k]:.0f} rows exactly" for k in bad)
+    return (
+        f"A fit of log-likelihood {run.loglik:.2f}, against {winner.loglik:.2f} of the one returned, was put aside: "
+        f"{experts}, its scale is on the floor, and there the likelihood has no maximum. If such relations are real, "
+        "model these rows apart, or add noise of 0.001 standard deviations to the response and fit again."
+    )
 
 
 def _too_few_rows(run, likelihood):
