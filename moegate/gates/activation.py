@@ -85,6 +85,29 @@ ACTIVATIONS = {
 }
 
 
+def apart(x, resp):
+    """Starting slopes w (K, d) of standardised columns, and the columns' standard deviations.
+
+    Each expert's w goes along its mean's distance from that of all rows, and all along the first expert's besides: a
+    common move of all w, which is first seen in second derivatives, would else stay at zero for long.
+    """
+    weight = resp.sum(axis=1)
+    moved = x - np.average(x, axis=0, weights=weight)
+    sd = np.maximum(np.sqrt(np.average(moved**2, axis=0, weights=weight)), 1e-300)
+    means = resp.T @ (moved / sd) / np.maximum(resp.sum(axis=0), 1e-300)[:, None]
+    return means + means[0], sd
+
+
+@dataclass(frozen=True)
+class Inside(Affine):
+    """w_k'x + b_k for a link that applies an activation: its own starting slopes."""
+
+    def begin(self, x, resp):
+        coef, (moves, _) = super().begin(x, resp), apart(x, resp)
+        coef[:, :-1] = moves[: len(coef)]
+        return coef
+
+
 @dataclass(frozen=True)
 class Activated(Shifted):
     """s_k(x) = f(w_k'x) + b_k, x in user units.
@@ -98,6 +121,13 @@ class Activated(Shifted):
     """
 
     activation: Activation = ACTIVATIONS["sigmoid"]
+
+    damping = 1e-3  # where the slopes f' are equal, a common move of all w is hardly seen
+
+    def begin(self, x, resp):
+        coef, (moves, sd) = super().begin(x, resp), apart(x, resp)
+        coef[:, :-1] = moves[: len(coef)] / sd
+        return coef
 
     def values(self, v, x):
         return self.activation.value(v @ x)
@@ -202,7 +232,7 @@ class ActivationGate(GateSpec):
             )
         if self.bias == "outside":
             return Gate(Activated(activation=activation), Tempered(Softmax(), temperature))
-        return Gate(Affine(n_experts == 1 or activation.affine), ActivatedSoftmax(activation, temperature))
+        return Gate(Inside(n_experts == 1 or activation.affine), ActivatedSoftmax(activation, temperature))
 
     def _activation(self):
         if isinstance(self.activation, str) and self.activation in ACTIVATIONS:
