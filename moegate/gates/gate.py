@@ -17,6 +17,8 @@ from sklearn.base import BaseEstimator
 from .link import Link
 from .scores import Scores
 
+SATURATED = 1e-30  # information per row below which a gate is saturated
+
 
 def brief(piece):
     """A piece as it would be written: without the fields that have their default."""
@@ -82,20 +84,25 @@ class Gate:
         """Log-probabilities of the experts, (K, B)."""
         return self.link(self.scores(coef, design, K))
 
-    def m_step(self, score, information):
+    def m_step(self, score, information, mass):
         """Step of one Newton (Fisher scoring) iteration on the complete-data log-likelihood, from one pass.
+
+        A gate that is saturated, whose information has vanished in all rows, stays where it is.
 
         Parameters
         ----------
-        score : ndarray of shape (p,)
+        score : ndarray of shape (..., p)
             Of the free parameters.
-        information : ndarray of shape (p, p)
+        information : ndarray of shape (..., p, p)
+        mass : ndarray of shape (..., K)
+            Weight of each expert.
         """
         if not score.size:
             return score
         damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
-        more = max(self.scores.damping, self.link.damping)
-        np.einsum("...ii->...i", damped)[:] += more * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + 1e-300
+        more, rows = max(self.scores.damping, self.link.damping), mass.sum(axis=-1, keepdims=True)
+        least = 1e-12 * diagonal.max(axis=-1, keepdims=True) + SATURATED * rows + 1e-300
+        np.einsum("...ii->...i", damped)[:] += more * diagonal + least
         return np.linalg.solve(damped, score[..., None])[..., 0]
 
     def flat(self, coef):
