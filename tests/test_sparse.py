@@ -285,6 +285,17 @@ def test_a_gate_that_empties_an_expert_leaves_the_inner_problem_convex():
     assert np.all(path.kkt < 1e-6)
 
 
+def test_an_expert_that_the_gate_empties_is_a_limit_in_any_units():
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(300, 3)) * [1, 20, 0.1] + [0, 100, 3]
+    Z = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    y = np.argmax(Z + rng.gumbel(size=(300, 3)), axis=1)
+    for X in (raw, Z):
+        with pytest.warns(ConvergenceWarning, match="has no rows"):
+            fit = MoEClassifier(3, penalty=Lasso(0.02), random_state=0, n_init=2).fit(X, y)
+        assert fit.certificate_["kind"] == "limit" and fit.certificate_["gate_diverged"]
+
+
 @pytest.mark.parametrize("left", [0.0, 1e-14, 1e-9])
 def test_the_inner_quadratic_is_positive_in_units_of_its_diagonal(left):
     hessian, information = np.diag([1.0, 0.5, -1e-9]), np.diag([1.0, 1.0, left])
