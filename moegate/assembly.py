@@ -52,7 +52,7 @@ def m_step(model, full, sums, penalty=None):
         by_gate, by_experts = penalty.pulls(full)
         gate_score, gate_information = gate_score - by_gate, gate_information + penalty.gate
         expert_score, grams = expert_score - by_experts, grams + penalty.expert
-    new[..., mask] += model.gate.m_step(gate_score, gate_information)
+    new[..., mask] += model.gate.m_step(gate_score, gate_information, sums["mass"])
     return model.join(new, model.experts.m_step(coef, expert_score, grams, sums["mass"]))
 
 

@@ -1,8 +1,13 @@
 """What solvers ask about the shape of a likelihood: flat directions, diverging gates, edges of the domain."""
 
+from functools import cached_property, partial
+
 import numpy as np
 
-VANISHED = 1e-8  # information per row and unit of a gate's parameters, in scaled columns
+from .blocks import Triangle
+
+VANISHED = 1e-8  # information per row and unit of a gate's parameters, in scaled columns, and per squared score
+ROUNDING = 1e-13  # relative to the largest: information or squared scores of which nothing can be said
 
 
 class Geometry:
@@ -37,9 +42,9 @@ class Geometry:
     def receding(self, theta, information):
         """Directions in which the gate or an expert diverges: where its information has vanished.
 
-        There a unit of its parameters carries next to no information per row, and a step as long as they are carries
-        less than one unit in all. Directions that a gate cannot see do not count, nor do experts whose family has no
-        maximum at infinity.
+        There a unit of its parameters carries next to no information per row, also for the little that it changes the
+        scores where columns are nearly collinear, and a step as long as they are carries less than one unit in all.
+        Directions that a gate cannot see do not count, nor do experts whose family has no maximum at infinity.
 
         Parameters
         ----------
@@ -55,14 +60,16 @@ class Geometry:
             The part of the parameters themselves that lies in them: along it they may recede further.
         """
         n, (K, P) = self.model.n_gate, self.model.expert_shape
-        parts = [(slice(0, n), self.model.flat(self._full(theta))[:n])]
+        parts = [(slice(0, n), self.model.flat(self._full(theta))[:n], self._scored)]
         if self.model.experts.recedes:
-            parts += [(slice(at, at + P), np.zeros((P, 0))) for at in range(n, n + K * P, P)]
+            parts += [(slice(at, at + P), np.zeros((P, 0)), self._predicted) for at in range(n, n + K * P, P)]
         directions, steps = zip(*(self._vanished(theta, information, *part) for part in parts), strict=True)
         return np.hstack(directions), sum(steps)
 
-    def _vanished(self, theta, information, part, flat):
-        """`receding` of the parameters in one part of the model's, but for directions `flat` of them."""
+    def _vanished(self, theta, information, part, flat, moved):
+        """`receding` of the parameters in one part of the model's, but for directions `flat` of them; `moved` gives the
+        sum over rows of the squared changes of their scores or predictors by directions.
+        """
         seen = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
         if self.transform is None:
             at, own, back = part, seen.T @ theta[part], seen
@@ -76,9 +83,33 @@ class Geometry:
         directions[at] = back @ vectors
         along = vectors.T @ own
         with np.errstate(over="ignore", invalid="ignore"):
-            weak = (values * along**2 < 1) | (values < 1e-10 * np.max(values, initial=0.0))
+            weak = (values * along**2 < 1) | (values < ROUNDING * np.max(values, initial=0.0))
         weak &= values < VANISHED * self.total_weight
+        weak[weak] = values[weak] < VANISHED * moved((seen @ vectors[:, weak]).T)
         return directions[:, weak], directions[:, weak] @ along[weak]
+
+    def _scored(self, directions):
+        """Squared changes of linear scores by directions of the gate, (f,)."""
+        if not self.model.gate.scores.linear:
+            return np.full(len(directions), np.inf)
+        each = np.zeros((len(directions), *self.model.gate_free.shape))
+        each[:, self.model.gate_free] = directions
+        return self._squared(each, self.model.gate_rows)
+
+    def _predicted(self, directions):
+        """Squared changes of predictors by directions of one expert, (f,)."""
+        rows, channels = self.model.predictor_rows, self.model.experts.n_channels
+        return self._squared(directions.reshape(len(directions), channels, len(rows)), rows)
+
+    def _squared(self, each, rows):
+        """Sums over the data of squares, by directions (f, m, w); infinite where only rounding is left."""
+        sums = np.square(each @ self._root[:, list(rows)].T).sum(axis=(1, 2))
+        return np.where(sums > ROUNDING * self.total_weight, sums, np.inf)
+
+    @cached_property
+    def _root(self):
+        """R with R'R the Gram matrix of columns and ones, (d + 1, d + 1)."""
+        return self.rows.total(partial(Triangle.of, at=list(range(self.model.n_columns + 1)))).R
 
     def diverged(self, theta, step):
         """Whether a step of `receding` moves the gate, and which experts it moves."""

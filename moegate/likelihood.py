@@ -263,8 +263,10 @@ class Likelihood(Geometry):
             return np.concatenate([passes.e_step(self.model, full, block).R.T for block in self.rows])
 
     def score_samples(self, theta):
-        """Log density of each row, (n,)."""
+        """Log density of each row, (n,); -inf where theta is not admissible."""
         full = self._full(theta)
+        if not self._admissible(full):
+            return np.full(self.rows.n_rows, -np.inf)
         with np.errstate(all="ignore"):
             return np.concatenate([passes.e_step(self.model, full, b).log_density for b in self.rows]) + self._base
 
@@ -273,8 +275,10 @@ class Likelihood(Geometry):
         return self.rows.total(partial(passes.entropy, self.model, self._full(theta)))
 
     def score_obs(self, theta):
-        """Score of each row, weighted, (n, p)."""
+        """Score of each row, weighted, (n, p); zero, as in `value_and_score`, where theta is not admissible."""
         full, free = self._full(theta), assembly.free(self.model)
+        if not self._admissible(full):
+            return np.zeros((self.rows.n_rows, self.n_params))
         rows = [passes.score_rows(self.model, full, block)[free] for block in self.rows]
         return np.concatenate([(part if self.transform is None else self.transform.T @ part).T for part in rows])
 

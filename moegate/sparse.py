@@ -17,6 +17,7 @@ SCREENED = 20  # columns on which starts compete
 GROWN = 20  # columns that enter at once, at most
 LOOSE, BRIEF = 1e-4, 100  # tolerance and iterations of climbs while columns still enter
 EMPTY = 0.5  # rows below which an expert has none: the gate sends it to minus infinity
+VANISHED = 1e-2  # the same where the conditions of a maximum hold, as they do all the better the further it goes
 KEPT = 1e-9  # relative excess of a gradient over its bound, below which a column stays out
 START_RIDGE = 1e-2  # strength of the ridge under which starts compete
 
@@ -241,7 +242,8 @@ class SparseFit:
         n, theta = self.likelihood.total_weight, problem.penalty.theta(end.theta)
         run = Run(i, "sparse", "long", problem.likelihood.rows.n_rows, theta, n * end.loglik, n * end.history)
         certificate = end.certificate
-        if certificate["kind"] == "none" and problem.likelihood.expert_rows(theta).min() < EMPTY:
+        least = EMPTY if certificate["kind"] == "none" else VANISHED
+        if problem.likelihood.expert_rows(theta).min() < least:
             certificate = certificate | {"kind": "limit", "gate_diverged": True}
         run = replace(run, converged=certificate["kind"] != "none", certificate=certificate)
         return problem, replace(run, degenerate=_degenerate(problem, theta))

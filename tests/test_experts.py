@@ -12,6 +12,7 @@ from test_likelihood import assert_close, differences
 
 from moegate.blocks import Rows, Units
 from moegate.experts._newton import newton_step
+from moegate.experts.gaussian import least_squares
 from moegate.experts.multinomial import Multinomial
 from moegate.experts.poisson import Poisson
 from moegate.gates import LaplaceGate, SoftmaxGate, TopKGate
@@ -201,6 +202,24 @@ def test_m_steps_of_a_singular_information_are_finite(family):
     assert 1 < np.abs(saturated).max() < 100
     empty = family.m_step(coef + 0.5, np.zeros((K, P)), np.zeros((K, P, P)), np.zeros(K))
     np.testing.assert_array_equal(empty, coef + 0.5)
+
+
+@pytest.mark.parametrize("mass", [1e-215, 1e-255, 1e-310])
+def test_an_empty_expert_under_a_penalty_stays_finite(mass):
+    """Channels of an intercept between slopes whose information is the penalty's, far above that of the rows."""
+    rng = np.random.default_rng(0)
+    score, root = rng.normal(size=(1, 8)), rng.normal(size=(8, 8))
+    information, on = mass * (root @ root.T)[None], [0, 1, 2, 4, 5, 6]
+    information[:, np.ix_(on, on)[0], np.ix_(on, on)[1]] += np.kron([[2.0, -1.0], [-1.0, 2.0]], np.eye(3)) / 15
+    score[:, [3, 7]] *= mass
+    step = newton_step(score, information, np.array([mass]), 4)
+    assert np.abs(step).max() < 1e3
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-310, 0.0])
+def test_least_squares_without_weight_is_finite(size):
+    coefficients, rss = least_squares(size * np.ones((2, 3, 3)))
+    assert np.isfinite(coefficients).all() and np.all(rss >= 0)
 
 
 @every_family

@@ -255,3 +255,9 @@ def test_scores_that_are_not_finite_are_refused():
     X, y = data(80)
     with pytest.raises(ValueError, match="finite scores"):
         MoERegressor(K, gate=ModifiedSoftmaxGate(np.log), random_state=0).fit(X - 5, y)
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-310, 1e-53])
+def test_a_saturated_gate_stays_where_it_is(left):
+    gate, information = SoftmaxGate().build(2), left * np.diag([1.0, 1e-3, 0.0])
+    assert np.abs(gate.m_step(left * np.ones(3), information, np.array([100.0, left]))).max() < 1e-20

@@ -15,7 +15,10 @@ from sklearn.preprocessing import StandardScaler
 
 from moegate import MoERegressor, Ridge, bootstrap, dendrogram, infer, select_n_experts
 from moegate.diagnostics import quantile_residuals
+from moegate.estimators.report import ending_message
 from moegate.plotting import FitDisplay, GateDisplay
+from moegate.runs import Run
+from moegate.solvers import UNCERTIFIED
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 
@@ -407,6 +410,25 @@ def test_spikes_without_a_sound_rival_are_named():
         assert f"expert {k} rests on {rows:.1f} rows" in text
     assert "Degenerate fit" in text and "tied responses" in text and "ower n_experts" in text
     assert not model.converged_ and model.certificate_["kind"] == "none" and model.certificate_["at_boundary"]
+
+
+@pytest.mark.parametrize(
+    ("more", "max_iter", "remedies"),
+    [
+        (
+            {"decrement": 3e-8, "min_eigenvalue": 0.1},
+            500,
+            "Raise tol (now 1e-08), since steps gain no more, raise n_init",
+        ),
+        ({"decrement": 3e-8, "min_eigenvalue": 0.1}, 2, "Raise max_iter (now 2), raise n_init (now 10) or lower n_exp"),
+        ({"min_eigenvalue": -0.1}, 500, "Raise n_init (now 10) or lower n_experts."),
+        ({"min_eigenvalue": 0.1, "kkt": 1e-3}, 500, "Raise n_init (now 10), raise the penalty's alpha or lower n_exp"),
+    ],
+)
+def test_the_remedy_of_an_unfinished_fit_is_that_of_its_cause(more, max_iter, remedies):
+    run = Run(0, "random", "long", 9, np.zeros(1), 0.0, np.zeros(2), certificate=UNCERTIFIED | more)
+    likelihood = quick(n_experts=1).fit(X, Y).likelihood(X, Y)
+    assert remedies in ending_message(run, likelihood, MoERegressor(max_iter=max_iter))
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs", "em", "squarem"])

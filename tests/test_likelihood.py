@@ -196,7 +196,8 @@ def test_inadmissible_theta_has_value_minus_infinity(bad):
     following = likelihood.em_step(theta)
     assert likelihood.value(theta) == likelihood.expand(theta).value == following[0] == -np.inf
     value, score = likelihood.value_and_score(theta)
-    assert value == -np.inf and not score.any()
+    assert value == -np.inf and not score.any() and not likelihood.score_obs(theta).any()
+    assert np.all(likelihood.score_samples(theta) == -np.inf)
     np.testing.assert_array_equal(following[1], theta)
 
 

@@ -6,6 +6,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.linalg import solve
 
+from moegate import MoERegressor
 from moegate.experts import Gaussian
 from moegate.runs import pooled
 from moegate.solvers import EM, LBFGS, SOLVERS, Newton, certify
@@ -130,6 +131,16 @@ def test_a_separable_gate_ends_in_a_limit(name, truths):
     side = np.column_stack([likelihood.rows.X[:, 0] > 0, likelihood.rows.X[:, 0] < 0])
     supremum = sum(sm.OLS(likelihood.rows.y[s], sm.add_constant(likelihood.rows.X[s])).fit().llf for s in side.T)
     np.testing.assert_allclose(solution.loglik, supremum, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("apart", [1e-4, 1e-5, 1e-6])
+def test_columns_that_are_nearly_collinear_are_no_limit(apart):
+    rng = np.random.default_rng(1)
+    a, e, u, noise = rng.normal(size=(4, 200))
+    y = np.where(u > -a, a + 1, -a - 1) + 0.5 * noise
+    fits = [MoERegressor(n_init=2, random_state=0).fit(np.column_stack([a, b]), y) for b in (e, a + apart * e)]
+    assert [fit.certificate_["kind"] for fit in fits] == ["interior", "interior"]
+    np.testing.assert_allclose(fits[1].loglik_, fits[0].loglik_, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SECOND_ORDER)

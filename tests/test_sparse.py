@@ -12,10 +12,12 @@ from sklearn.linear_model import LogisticRegression
 
 from moegate import ElasticNet, GroupLasso, LaplaceGate, Lasso, MoEClassifier, MoERegressor, Ridge, infer, lasso_path
 from moegate.blocks import Rows, Units
+from moegate.datasets import load_engel
 from moegate.experts import Gaussian
 from moegate.experts.multinomial import Multinomial
 from moegate.gates import SoftmaxGate
 from moegate.model import MixtureOfExperts
+from moegate.solvers.proximal import damped
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +275,33 @@ def test_path_of_classes_and_refusal(data):
     assert given.alphas.tolist() == [0.1, 0.01]
     with pytest.raises(ValueError, match="lasso_path expects penalty"):
         lasso_path(MoERegressor(1), X, y)
+
+
+def test_a_gate_that_empties_an_expert_leaves_the_inner_problem_convex():
+    X, y = load_engel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of others the first is an error
+        path = lasso_path(MoERegressor(2, n_init=1, random_state=0, penalty=Lasso()), X, y, alphas=[0.01, 0.1, 0.3])
+    assert np.all(path.kkt < 1e-6)
+
+
+def test_an_expert_that_the_gate_empties_is_a_limit_in_any_units():
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(300, 3)) * [1, 20, 0.1] + [0, 100, 3]
+    Z = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    y = np.argmax(Z + rng.gumbel(size=(300, 3)), axis=1)
+    for X in (raw, Z):
+        with pytest.warns(ConvergenceWarning, match="has no rows"):
+            fit = MoEClassifier(3, penalty=Lasso(0.02), random_state=0, n_init=2).fit(X, y)
+        assert fit.certificate_["kind"] == "limit" and fit.certificate_["gate_diverged"]
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-14, 1e-9])
+def test_the_inner_quadratic_is_positive_in_units_of_its_diagonal(left):
+    hessian, information = np.diag([1.0, 0.5, -1e-9]), np.diag([1.0, 1.0, left])
+    for B in damped(hessian, information):
+        size = np.sqrt(np.diag(B))
+        assert np.diag(B).min() > 1e-14 and np.linalg.eigvalsh(B / np.outer(size, size))[0] > 0
 
 
 @pytest.fixture(scope="module")

@@ -290,7 +290,7 @@ def test_a_gate_of_huge_scores_is_scaled_without_overflow():
 
 def test_parameters_that_nothing_is_known_of_stay():
     gate = Gate(Affine(), TopK(1))
-    step = gate.m_step(np.array([3.0, 1.0]), np.diag([0.0, 2.0]))
+    step = gate.m_step(np.array([3.0, 1.0]), np.diag([0.0, 2.0]), np.ones(2))
     assert_close(step, np.array([0.0, 0.5]), 1e-6)
 
 

@@ -8,6 +8,7 @@ from ..gates import Gate
 
 EMPTY = 0.5  # rows below which an expert has none
 EXACT_SHARE = 0.05  # of the rows, with as many different responses, that an expert must fit exactly to be told of
+NEGLIGIBLE = 1e-4  # log-likelihood below which a gain that is left does not matter
 
 
 def runs_table(runs):
@@ -195,15 +196,34 @@ def _flat(run, likelihood):
 
 
 def _unfinished(run, estimator):
+    remedies = _remedies(run, estimator)
+    remedies = " or ".join(filter(None, [", ".join(remedies[:-1]), remedies[-1]]))
+    return f"Not converged after {len(run.history)} iterations: {_lack(run)}. {remedies[0].upper()}{remedies[1:]}."
+
+
+def _lack(run):
+    """Which condition of a maximum fails."""
     certificate = run.certificate
+    if certificate["at_boundary"]:
+        return "an expert sits on the floor of its scale"
+    if certificate.get("kkt", 0.0) > 1e-6:
+        return f"the penalised score still differs from zero by {certificate['kkt']:.2g}"
     if not certificate["min_eigenvalue"] > 0:
-        why = f"the observed information is not positive (smallest eigenvalue {certificate['min_eigenvalue']:.2g})"
-    else:
-        why = f"a Newton step would still gain {certificate['decrement']:.2g} in log-likelihood"
-    remedies = [f"raise max_iter (now {estimator.max_iter})", "lower n_experts"]
-    if estimator.solver not in ("auto", "newton"):
-        remedies.insert(1, "use solver='newton'")
+        return f"the observed information is not positive (smallest eigenvalue {certificate['min_eigenvalue']:.2g})"
+    return f"a Newton step would still gain {certificate['decrement']:.2g} in log-likelihood"
+
+
+def _remedies(run, estimator):
+    """More iterations where all were taken; where steps ceased to gain before that, more do not help."""
+    certificate, out = run.certificate, []
+    if len(run.history) >= estimator.max_iter:
+        out.append(f"raise max_iter (now {estimator.max_iter})")
+    elif estimator.tol < certificate["decrement"] < NEGLIGIBLE and certificate["min_eigenvalue"] > 0:
+        out.append(f"raise tol (now {estimator.tol:g}), since steps gain no more")
+    if estimator.solver not in ("auto", "newton", "proximal"):
+        out.append("use solver='newton'")
     if run.kind not in ("init", "warm_start", "pooled"):
-        remedies.insert(1, f"raise n_init (now {estimator.n_init})")
-    remedies = f"{', '.join(remedies[:-1])} or {remedies[-1]}"
-    return f"Not converged after {len(run.history)} iterations: {why}. {remedies[0].upper()}{remedies[1:]}."
+        out.append(f"raise n_init (now {estimator.n_init})")
+    if "kkt" in certificate:
+        out.append("raise the penalty's alpha")
+    return [*out, "lower n_experts"]

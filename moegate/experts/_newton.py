@@ -3,6 +3,7 @@
 import numpy as np
 
 RIDGE = 1e-12  # of the information's diagonal and of the mass: keeps a singular system solvable
+EMPTY = 1e-280  # the same of an expert without mass, where only a penalty is left: no quotient by it overflows
 
 
 def newton_step(score, information, mass, width):
@@ -43,10 +44,16 @@ def newton_step(score, information, mass, width):
     array([[100.]])
     """
     damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
-    np.einsum("...ii->...i", damped)[:] += RIDGE * (diagonal + mass[..., None]) + 1e-300
-    step = np.linalg.solve(damped, score[..., None])[..., 0]
+    np.einsum("...ii->...i", damped)[:] += RIDGE * (diagonal + mass[..., None]) + EMPTY
+    step = _solved(damped, score)
     change = _change(step, damped, width)
     return step * (np.log1p(change) / change)[..., None]
+
+
+def _solved(A, b):
+    """A^-1 b in the units in which A has a diagonal of ones: a penalty outweighs the rows of an empty expert."""
+    size = 1 / np.sqrt(np.diagonal(A, axis1=-2, axis2=-1))
+    return size * np.linalg.solve(A * size[..., None] * size[..., None, :], (size * b)[..., None])[..., 0]
 
 
 def _change(step, information, width):

@@ -253,7 +253,7 @@ def _singular(grams):
 def _minimum_norm(grams):
     A, b = grams[:, :-1, :-1], -grams[:, :-1, -1]
     values, vectors = np.linalg.eigh(A)
-    keep = values > RANK * np.maximum(values[:, -1:], 1e-300)
+    keep = values > np.maximum(RANK * values[:, -1:], 1e-300)  # whose inverse is finite
     inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
     slopes = (vectors @ (inverse[:, :, None] * (np.swapaxes(vectors, 1, 2) @ b[:, :, None])))[:, :, 0]
     rss = grams[:, -1, -1] - 2 * np.sum(slopes * b, axis=1) + np.einsum("ki,kij,kj->k", slopes, A, slopes)

@@ -17,6 +17,8 @@ from sklearn.base import BaseEstimator
 from .link import Link
 from .scores import Scores
 
+SATURATED = 1e-30  # information per row below which a gate is saturated
+
 
 def brief(piece):
     """A piece as it would be written: without the fields that have their default."""
@@ -92,24 +94,28 @@ class Gate:
         """Log-probabilities of the experts, (K, B)."""
         return self.link(self.scores(coef, design, K))
 
-    def m_step(self, score, information):
+    def m_step(self, score, information, mass):
         """Step of one Newton (Fisher scoring) iteration on the complete-data log-likelihood, from one pass.
 
-        Parameters that nothing is known of, as all are of a gate that selects one expert for each row, stay. Where the
-        step may overshoot it is rounded to a millionth of a standard error, so that rounding errors, which depend on
-        the order of the rows, do not grow from step to step.
+        A gate that is saturated, whose information has vanished in all rows, stays where it is, as do parameters that
+        nothing is known of: all of a gate that selects one expert for each row. Where the step may overshoot it is
+        rounded to a millionth of a standard error, so that rounding errors, which depend on the order of the rows, do
+        not grow from step to step.
 
         Parameters
         ----------
-        score : ndarray of shape (p,)
+        score : ndarray of shape (..., p)
             Of the free parameters.
-        information : ndarray of shape (p, p)
+        information : ndarray of shape (..., p, p)
+        mass : ndarray of shape (..., K)
+            Weight of each expert.
         """
         if not score.size:
             return score
         damped, diagonal = information.copy(), np.diagonal(information, axis1=-2, axis2=-1)
-        more, unknown = max(self.scores.damping, self.link.damping), diagonal <= 0
-        np.einsum("...ii->...i", damped)[:] += more * diagonal + 1e-12 * diagonal.max(axis=-1, keepdims=True) + unknown
+        more, rows = max(self.scores.damping, self.link.damping), mass.sum(axis=-1, keepdims=True)
+        least, unknown = 1e-12 * diagonal.max(axis=-1, keepdims=True) + SATURATED * rows, diagonal <= 0
+        np.einsum("...ii->...i", damped)[:] += more * diagonal + least + unknown
         step = np.linalg.solve(damped, np.where(unknown, 0.0, score)[..., None])[..., 0]
         return step if more <= Scores.damping else _rounded(step, diagonal)
 

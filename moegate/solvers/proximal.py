@@ -9,6 +9,7 @@ from .solution import UNCERTIFIED, Solution
 
 STEPS, TURNS = 2000, 40  # of the inner problem's gradient method, and of its sign patterns
 HALVINGS = 30
+ENOUGH = 1e-3  # of the distance from the inner problem's conditions where it begins, to be left in the end
 PATIENCE, STALLED = 30, 1e-6  # iterations in which the mean value must gain so much: else it creeps to infinity
 SUFFICIENT = 1e-4  # share of the predicted gain that a step must bring
 
@@ -77,8 +78,7 @@ class Proximal:
         keep, target = np.flatnonzero(moves), u.copy()
         few, start, score = penalty.among(keep), u[keep], at.score[keep]
         hessian, information = (A[np.ix_(keep, keep)] for A in (at.hessian, at.information))
-        for share in dampings(hessian, information):
-            B = hessian + share * information
+        for B in damped(hessian, information):
             target[keep] = minimised(B, score + B @ start, start, few)
             found = self._searched(problem, u, target, at.score, value)
             if found is not None:
@@ -100,16 +100,19 @@ class Proximal:
         return None
 
 
-def dampings(hessian, information):
-    """Shares of the EM metric to be added to the observed information: the least that makes it positive, then more."""
-    lowest = 0.0
+def damped(hessian, information):
+    """The observed information, with shares of a metric: the least that makes it positive, then more.
+
+    The metric is that of EM, positive also in directions in which nothing is left of it.
+    """
+    metric = information + 1e-10 * np.abs(np.diag(information)).max(initial=1e-300) * np.eye(len(information))
     try:
         cholesky(hessian, lower=True)
+        least = 0.0
     except LinAlgError:
-        M = information + 1e-10 * np.abs(np.diag(information)).max(initial=1e-300) * np.eye(len(information))
-        lowest = eigh(hessian, M, eigvals_only=True, subset_by_index=[0, 0])[0]
-    least = 0.0 if lowest > -1e-10 else 1.1 * -lowest + 1e-3
-    return [least + more for more in (0.0, 0.03, 0.3, 3.0, 30.0, 300.0)]
+        lowest = eigh(hessian, metric, eigvals_only=True, subset_by_index=[0, 0])[0]
+        least = 1.1 * max(-lowest, 0.0) + 1e-3
+    return (hessian + (least + more) * metric for more in (0.0, 0.03, 0.3, 3.0, 30.0, 300.0))
 
 
 def minimised(B, b, start, penalty):
@@ -131,6 +134,7 @@ def minimised(B, b, start, penalty):
     scale = np.sqrt(np.bincount(penalty.groups, weights=scale**2) / np.bincount(penalty.groups))[penalty.groups]
     last = len(B) - 1
     size = 1.0 / (scale**2 * eigvalsh(B / np.outer(scale, scale), subset_by_index=[last, last])[0])
+    enough = max(1e-12 * (1 + np.abs(b).max()), ENOUGH * np.max(penalty.residual(start, b - B @ start)))
     z, ahead, t, best = start, start, 1.0, start
     for i in range(STEPS):
         new = penalty.prox(ahead - size * (B @ ahead - b), size)
@@ -141,7 +145,7 @@ def minimised(B, b, start, penalty):
         ahead, z, t = new + (t - 1) / after * (new - z), new, after
         if i % 20 == 19:
             best = _polished(B, b, z, penalty)
-            if np.max(penalty.residual(best, b - B @ best)) < 1e-12 * (1 + np.abs(b).max()):
+            if np.max(penalty.residual(best, b - B @ best)) < enough:
                 return best
     return min((z, best), key=lambda v: v @ B @ v / 2 - b @ v + penalty.value(v))
 
