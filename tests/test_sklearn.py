@@ -128,6 +128,24 @@ def test_pickle_keeps_predictions(diabetes, fitted):
     assert copy.bic(X, y) == fitted.bic(X, y) and copy.init_results_.equals(fitted.init_results_)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"penalty": "ridge"}, {"penalty": None}),
+        ({}, {"penalty": "ridge", "gate": "laplace"}),
+        ({"experts": "gaussian"}, {"experts": "poisson"}),
+        ({"gate": "hierarchical", "n_experts": 4}, {"gate": "softmax", "n_experts": 2}),
+        ({"warm_start": True}, {"penalty": "ridge"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_refit_leaves_its_own_attributes_alone(diabetes, before, after):
+    X, y = (diabetes[0] - diabetes[0].mean()) / diabetes[0].std(), diabetes[1].round()
+    first, fresh = quick(max_iter=20, **before), quick(max_iter=20, **before).set_params(**after)
+    again = first.fit(X, y).set_params(**after).fit(X.to_numpy(), y)
+    assert vars(again).keys() == vars(fresh.fit(X.to_numpy(), y)).keys()
+
+
 def test_a_pickle_holds_no_training_data():
     x = np.linspace(-1, 1, 20_000)
     model = quick(n_experts=1).fit(x[:, None], np.abs(x) + 0.1 * np.sin(1e4 * x))

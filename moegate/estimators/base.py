@@ -28,6 +28,8 @@ from .progress import Progress
 from .report import Described, ending_message, runs_table
 from .training import evaluation_rows, training_data
 
+CHECKED = ("n_features_in_", "feature_names_in_", "classes_", "class_weight_")  # learned by the checks of the data
+
 
 class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     """Fitting and evaluation of a mixture of experts; the parameters are those of `MoERegressor`."""
@@ -44,7 +46,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
                 winner = runs[0]
             else:
                 runs, winner = self._searched(likelihood, data, X, y, metadata)
-            vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
+            self._keep(self._learned(likelihood, data, winner) | {"init_results_": runs_table(runs)})
         message = ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -117,6 +119,12 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         return search(likelihood, solver, self.init, self.n_init, entropy, self.n_jobs, progress.tasks)
 
     # what is learned ------------------------------------------------------------------------------------------------
+
+    def _keep(self, learned):
+        """Put what a fit learned in the place of what an earlier one did."""
+        for name in [name for name in vars(self) if name.endswith("_") and name not in CHECKED]:
+            delattr(self, name)
+        vars(self).update(learned)
 
     def _learned(self, likelihood, data, run):
         """Fitted attributes from a run, in user units."""
