@@ -203,6 +203,23 @@ def test_frequency_weights_are_repeated_rows_and_sampling_weights_are_not():
         infer(fit, X, y, weight, weights="sampling")
 
 
+def test_class_weights_are_sampling_weights():
+    X, y = simulated(300, classes=True)
+    plain, many = (
+        fitted("softmax", X, y, class_weight=weight) for weight in (None, {"a": 100.0, "b": 100.0, "c": 100.0})
+    )
+    given = {"kind": "sandwich", "weights": "sampling"}
+    with pytest.raises(ValueError, match='weights="sampling" with kind="sandwich" .* class_weight={'):
+        infer(many, X, y)
+    with pytest.raises(ValueError, match="class_weight"):
+        infer(many, X, y, kind="cluster", groups=np.arange(300))
+    one, other = (infer(fit, X, y, **given) for fit in (plain, many))
+    np.testing.assert_allclose(other.bse, one.bse, rtol=1e-3)
+    assert other.nobs == one.nobs == 300
+    even = fitted("softmax", X, y, class_weight={"a": 1.0, "b": 1.0, "c": 1.0})
+    np.testing.assert_allclose(infer(even, X, y).bse, infer(plain, X, y).bse, rtol=1e-6)
+
+
 def test_kinds_agree_on_a_large_sample_of_a_true_model():
     X, y = simulated(20_000)
     fit = fitted(SoftmaxGate(), X, y)

@@ -33,7 +33,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         to have an answer. None is maximum likelihood, which then says that an expert diverges.
     class_weight : dict or "balanced", optional
         Weights of the classes, multiplied with those of the rows: a dict by label, or inversely proportional to the
-        classes' frequencies.
+        classes' frequencies. Log-likelihood and criteria are then sums with these weights: AIC, BIC and ICL compare
+        only fits with the same ones, and mean little unless those of the rows have a mean of one, as "balanced" has.
+        `infer` takes them as sampling weights, `bootstrap` draws rows.
 
     Attributes
     ----------

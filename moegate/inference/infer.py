@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from ..estimators.checks import check_fitted
+from ..estimators.checks import check_fitted, weighs_classes
 from ..likelihood import Likelihood
 from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
@@ -57,7 +57,7 @@ def infer(
         Labels of the groups, for "cluster".
     weights : {"frequency", "sampling"}, default="frequency"
         What weights mean: the same row so many times, or the inverse probability of having been drawn, for which only
-        "sandwich" and "cluster" hold.
+        "sandwich" and "cluster" hold. A fit with class weights takes "sampling" only.
     reference : int, optional
         Expert against which gate rows are contrasts; the last by default. Each gate of a tree has its last child.
     exposure : array-like of shape (n,), optional
@@ -70,7 +70,8 @@ def infer(
     Raises
     ------
     ValueError
-        Under a penalty, on other rows than those of the fit, or at a point that is no maximum.
+        Under a penalty, on other rows than those of the fit, at a point that is no maximum, or with class weights taken
+        as frequencies.
 
     Warns
     -----
@@ -144,6 +145,11 @@ def _check(estimator, kind, groups, weights, reference):
     if weights == "sampling" and kind not in ("sandwich", "cluster"):
         raise ValueError(
             f'weights="sampling" expects kind="sandwich" or "cluster", got {kind!r}, which would not hold.'
+        )
+    if weights == "frequency" and weighs_classes(estimator):
+        raise ValueError(
+            f'infer expects weights="sampling" with kind="sandwich" or "cluster" for a fit with class_weight='
+            f"{estimator.class_weight!r}, got weights={weights!r}, kind={kind!r}: a class weight does not repeat a row."
         )
     return check_reference(reference, K)
 
