@@ -244,7 +244,8 @@ class SparseFit:
         if certificate["kind"] == "none" and problem.likelihood.expert_rows(theta).min() < EMPTY:
             certificate = certificate | {"kind": "limit", "gate_diverged": True}
         run = replace(run, converged=certificate["kind"] != "none", certificate=certificate)
-        return problem, replace(run, degenerate=_degenerate(problem, theta))
+        taken = problem.likelihood.unpenalised().value(theta) - run.loglik
+        return problem, replace(run, degenerate=_degenerate(problem, theta), taken=taken)
 
 
 def _among(run, others):

@@ -46,7 +46,8 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
                 winner = runs[0]
             else:
                 runs, winner = self._searched(likelihood, data, X, y, metadata)
-            self._keep(self._learned(likelihood, data, winner) | {"init_results_": runs_table(runs)})
+            learned = self._learned(likelihood, data, winner)
+            self._keep(learned | {"init_results_": runs_table(runs, "objective_" in learned)})
         message = ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)

@@ -77,7 +77,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         the jumps or kinks of a gate that is not smooth) or "none"; `decrement`, `min_eigenvalue`, `em_rate`,
         `at_boundary`, `gate_diverged`, `experts_diverged`: see `moegate.solvers.certify`.
     init_results_ : pandas.DataFrame
-        The end of every run.
+        The end of every run: `loglik`, under a penalty also `objective`, how it ended, and its history.
     model_ : MixtureOfExperts
     gate_coef_, gate_intercept_ : ndarray of shape (K, d), (K,)
         Gate slopes and intercepts per unit of x, centred over experts; for gates that have them.

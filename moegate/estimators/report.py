@@ -9,20 +9,23 @@ from ..gates import Gate
 EMPTY = 0.5  # rows below which an expert has none
 
 
-def runs_table(runs):
+def runs_table(runs, penalised=False):
     """One row per run, as a DataFrame.
 
     Parameters
     ----------
     runs : list of Run
+    penalised : bool
+        Whether a penalty was subtracted.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `start`, `kind`, `loglik`, `n_iter`, `converged`, `degenerate`, `stage` ("short": a few EM steps;
-        "middle": some solver iterations; "long": climbed to its end; "full": climbed on all rows after a subsample),
-        `n_rows`, `certificate` (its kind) and `history` (log-likelihood after each iteration). The last stage comes
-        first; within one, sound before degenerate, then the likelihood.
+        Columns `start`, `kind`, `loglik`, under a penalty `objective` (`loglik` less the penalty), `n_iter`,
+        `converged`, `degenerate`, `stage` ("short": a few EM steps; "middle": some solver iterations; "long": climbed
+        to its end; "full": climbed on all rows after a subsample), `n_rows`, `certificate` (its kind) and `history` (of
+        the log-likelihood, under a penalty of the objective, after each iteration). The last stage comes first; within
+        one, sound before degenerate, then what was maximised.
     """
     import pandas as pd
 
@@ -30,7 +33,8 @@ def runs_table(runs):
         {
             "start": run.start,
             "kind": run.kind,
-            "loglik": run.loglik,
+            "loglik": run.loglik + run.taken,
+            **({"objective": run.loglik} if penalised else {}),
             "n_iter": len(run.history),
             "converged": run.converged,
             "degenerate": bool(run.degenerate),
