@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
+from watching import EachIteration
 
 from moegate import MoERegressor
 from moegate.estimators.data import make_rows
 from moegate.experts import Gaussian
 from moegate.initialization import KINDS, Sample, starts
 from moegate.runs import Run, best
+from moegate.solvers import Solution, certify
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 
@@ -172,6 +174,33 @@ def test_a_warm_start_of_another_shape_is_refused(data, change):
     ):
         model.fit(*data)
     assert model.set_params(warm_start=False).fit(*data).loglik_ < 0
+
+
+# solvers of the user's own --------------------------------------------------------------------------------------------
+
+
+class OwnSolver:
+    """No dataclass; climbs by EM steps alone."""
+
+    monitor = None
+
+    def solve(self, likelihood, theta):
+        history = [likelihood.value(theta)]
+        for _ in range(30):
+            theta = likelihood.em_step(theta)[1]
+            history.append(likelihood.value(theta))
+        certificate = certify(likelihood, theta, 1.0)
+        return Solution(theta, history[-1], np.array(history), certificate["kind"] != "none", certificate)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_solver_needs_nothing_but_solve(data):
+    model = quick(solver=OwnSolver()).fit(*data)
+    assert model.n_iter_ == 31 and np.all(np.diff(model.loglik_history_) >= -1e-8)
+    heard = quick(solver=OwnSolver()).set_callbacks(EachIteration(print)).fit(*data)
+    assert heard.loglik_ == pytest.approx(model.loglik_, rel=1e-12)
+    with pytest.raises(ValueError, match='solver expects "auto" or "proximal" under a lasso'):
+        quick(solver=OwnSolver(), penalty="lasso").fit(*data)
 
 
 # init -----------------------------------------------------------------------------------------------------------------

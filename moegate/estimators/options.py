@@ -80,11 +80,11 @@ def check_proximal(solver, likelihood, max_iter):
             f"A lasso expects a smooth gate that is linear in its parameters, such as softmax, got {gate!r}; use "
             "penalty=Ridge(alpha), or another gate."
         )
-    if isinstance(solver, str):
-        if solver not in ("auto", "proximal"):
-            raise ValueError(f'solver expects "auto" or "proximal" under a lasso, got {solver!r}.')
-        return Proximal(max_iter=max_iter)
-    return solver
+    if isinstance(solver, Proximal):
+        return solver
+    if not isinstance(solver, str) or solver not in ("auto", "proximal"):
+        raise ValueError(f'solver expects "auto" or "proximal" under a lasso, got {solver!r}.')
+    return Proximal(max_iter=max_iter)
 
 
 def check_penalty(penalty):

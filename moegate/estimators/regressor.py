@@ -29,7 +29,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         Family of f_k.
     solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
         "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
-        "newton" up to 500 parameters and "lbfgs" above.
+        "newton" up to 500 parameters and "lbfgs" above. An object has `solve(likelihood, theta)`, which returns a
+        `moegate.solvers.Solution`; a dataclass with `max_iter` is also asked for short climbs, one with `monitor` says
+        to callbacks where it is.
     penalty : None, "ridge", or Ridge, Lasso, ElasticNet or GroupLasso, default=None
         Subtracted from the mean log-likelihood, see `Ridge` and `Lasso`.
     init : str, ndarray or fitted estimator, default="auto"
