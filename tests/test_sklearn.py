@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from moegate import MoEClassifier, MoERegressor, SoftmaxGate
+from moegate.experts import EXPERTS, Gaussian
 from moegate.metrics import log_density_score
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
@@ -118,6 +119,19 @@ def test_clone_has_the_parameters_and_no_fit(diabetes, fitted):
     with pytest.raises(NotFittedError):
         copy.predict(diabetes[0])
     np.testing.assert_array_equal(copy.fit(*diabetes).theta_, fitted.theta_)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "poisson"])
+def test_experts_are_a_name_or_an_object(diabetes, name):
+    X, y = diabetes
+    own = clone(quick(max_iter=30, tol=1.0, experts=EXPERTS[name]())).fit(X, y)
+    named = quick(max_iter=30, tol=1.0, experts=name).fit(X, y)
+    np.testing.assert_array_equal(own.theta_, named.theta_)
+    assert f"2 {name} experts" in repr(own) and own.get_params()["experts"] == EXPERTS[name]()
+    with pytest.raises(ValueError, match=r"experts expects one of .* or an object such as Gaussian\(\), whose"):
+        quick(experts=Gaussian(shared=True)).fit(X, y)
+    with pytest.raises(ValueError, match="Classes are for MoEClassifier"):
+        quick(experts=EXPERTS["multinomial"]()).fit(X, y)
 
 
 def test_pickle_keeps_predictions(diabetes, fitted):

@@ -25,7 +25,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         K.
     gate : str, GateSpec or Gate, default="softmax"
         pi(x), as for `MoERegressor`.
-    experts : {"multinomial"}, default="multinomial"
+    experts : {"multinomial"} or `moegate.experts.Multinomial()`, default="multinomial"
     solver, init, n_init, max_iter, tol, gate_features, expert_features, warm_start, random_state, n_jobs
         As for `MoERegressor`.
     penalty : "ridge", Ridge or None, default="ridge"

@@ -53,12 +53,22 @@ def check_scores(likelihood):
 
 
 def check_experts(experts, allowed):
-    """The class of an expert family, from its name."""
-    if isinstance(experts, str) and experts in allowed:
-        return EXPERTS[experts]
-    known = isinstance(experts, str) and experts in EXPERTS
+    """The class of an expert family, from its name or from an object of it."""
+    name = experts_name(experts)
+    if isinstance(name, str) and name in allowed:
+        return EXPERTS[name]
+    known = isinstance(name, str) and name in EXPERTS
     other = " Classes are for MoEClassifier, numbers and counts for MoERegressor." if known else ""
-    raise ValueError(f"experts expects one of {sorted(allowed)}, got {experts!r}.{other}")
+    raise ValueError(
+        f"experts expects one of {sorted(allowed)}, or an object such as {EXPERTS[allowed[0]].__name__}(), whose "
+        f"constants the fit finds, got {experts!r}.{other}"
+    )
+
+
+def experts_name(experts):
+    """The name of an expert family from an object of it, as its class makes it; anything else as it is."""
+    found = (name for name, family in EXPERTS.items() if type(experts) is family and experts == family())
+    return next(found, experts)
 
 
 def check_solver(solver, likelihood, max_iter, tol):
@@ -108,14 +118,15 @@ def check_variance(estimator, n_rows):
     sparse, scaled = getattr(penalty, "sparse", False), getattr(penalty, "scaled", True)
     if variance not in ("free", "shared"):
         raise ValueError(f'variance expects "free" or "shared", got {variance!r}.')
-    if variance == "shared" and estimator.experts != "gaussian":
+    gaussian = experts_name(estimator.experts) == "gaussian"
+    if variance == "shared" and not gaussian:
         raise ValueError(f'variance="shared" is for Gaussian experts, got experts={estimator.experts!r}; leave it out.')
     if variance == "shared" and not sparse:
         raise ValueError(
             f'variance="shared" expects a lasso, got penalty={estimator.penalty!r}; for maximum likelihood with one '
             "variance pass penalty=Lasso(0)."
         )
-    if estimator.experts == "gaussian" and not scaled:
+    if gaussian and not scaled:
         if variance == "free":
             raise ValueError(
                 "A penalty of slopes in units of the response (scaled=False) does not select where each expert has its "

@@ -8,6 +8,7 @@ from .base import MoEBase
 from .checks import check_data, check_exposure, refuse_missing
 from .columns import index
 from .distribution import Distribution
+from .options import experts_name
 
 
 class MoERegressor(Distribution, RegressorMixin, MoEBase):
@@ -25,8 +26,8 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         pi(x): a name ("softmax", "top_k", "dense_to_sparse", "activation", "modified_softmax", "laplace", "sigmoid",
         "cosine", "sparsemax", "gumbel", "hierarchical"), a specification such as `TopKGate(k=2)`, or a composition
         `Gate(scores, link)`.
-    experts : {"gaussian", "poisson"}, default="gaussian"
-        Family of f_k.
+    experts : {"gaussian", "poisson"} or object, default="gaussian"
+        Family of f_k: a name, or `moegate.experts.Gaussian()` or `Poisson()`.
     solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
         "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
         "newton" up to 500 parameters and "lbfgs" above. An object has `solve(likelihood, theta)`, which returns a
@@ -193,7 +194,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
 
     def _check_response(self, y):
         """Check the response of the rows with a positive weight."""
-        if self.experts == "poisson":
+        if experts_name(self.experts) == "poisson":
             return _check_counts(y)
         with np.errstate(over="ignore"):
             spread = np.ptp(y)
@@ -206,7 +207,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
 
     def _admitted(self, y):
         """Responses at which the log-likelihood can be asked for."""
-        if self.experts == "poisson":
+        if experts_name(self.experts) == "poisson":
             _check_integers(y)
         return y
 
@@ -217,7 +218,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         return (index(self.exposure, names, self.n_features_in_, "exposure"),)
 
     def _offset(self, X, exposure=None):
-        if self.experts != "poisson" or (exposure is None and self.exposure is None):
+        if experts_name(self.experts) != "poisson" or (exposure is None and self.exposure is None):
             return super()._offset(X, self.exposure if exposure is None else exposure)
         exposure = X[:, self._left_out()[0]] if exposure is None else exposure
         return np.log(check_exposure(exposure, len(X)))

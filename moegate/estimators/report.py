@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 
 from ..gates import Gate
+from .options import experts_name
 
 EMPTY = 0.5  # rows below which an expert has none
 
@@ -65,10 +66,10 @@ def fitted_line(estimator):
     """K, gate, log-likelihood and certificate of a fit in one line; empty before it."""
     if not hasattr(estimator, "certificate_"):
         return ""
-    K, gate = estimator.model_.n_experts, estimator.gate
+    K, gate, experts = estimator.model_.n_experts, estimator.gate, experts_name(estimator.experts)
     name = {str: gate, Gate: str(gate)}.get(type(gate), type(gate).__name__)
     return (
-        f"{K} {estimator.experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
+        f"{K} {experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
         f"certificate {estimator.certificate_['kind']}"
     )
 

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.stats import chi2
 
+from ..estimators.options import experts_name
+
 HEADER = ["estimate", "std err", "z", "P>|z|"]
 AFTER_SELECTION = (
     "These columns were chosen on the same rows: standard errors after selection are too small, and their tests and "
@@ -33,7 +35,7 @@ def _top(result):
     estimator, certificate = result.estimator, result.estimator.certificate_
     left = [
         ("Model:", type(estimator).__name__),
-        ("Experts:", f"{estimator.model_.n_experts} {estimator.experts}"),
+        ("Experts:", f"{estimator.model_.n_experts} {experts_name(estimator.experts)}"),
         ("Gate:", estimator.gate if isinstance(estimator.gate, str) else type(estimator.gate).__name__),
         ("Covariance:", result.kind),
         ("Certificate:", certificate["kind"]),
