@@ -9,7 +9,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from watching import EachIteration
 
-from moegate import MoERegressor
+from moegate import HierarchicalGate, MoERegressor, TopKGate
 from moegate.estimators.data import make_rows
 from moegate.experts import Gaussian
 from moegate.initialization import KINDS, Sample, starts
@@ -223,6 +223,39 @@ def test_a_fitted_estimator_is_its_parameters(data, fitted):
     assert model.n_iter_ <= 3 and model.loglik_ == pytest.approx(fitted.loglik_, abs=1e-9)
     with pytest.raises(ValueError, match=r"init expects parameters of shape \(18,\) .*, got \(11,\)"):
         quick(n_experts=3, init=fitted).fit(*data)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"gate": "dense_to_sparse"}, {"gate": "softmax"}),
+        ({"gate": "softmax"}, {"gate": "sigmoid"}),
+        ({"experts": "gaussian", "expert_features": [0]}, {"experts": "poisson", "expert_features": None}),
+        (
+            {"n_experts": 4, "gate": HierarchicalGate(branches=(1, 3))},
+            {"n_experts": 4, "gate": HierarchicalGate(branches=(3, 1))},
+        ),
+        (
+            {"n_experts": 4, "gate": HierarchicalGate(children="softmax")},
+            {"n_experts": 4, "gate": HierarchicalGate(children="modified_softmax")},
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_with_another_gate_or_other_experts_is_refused(data, first, then):
+    X, y = data
+    begun = quick(max_iter=5, **first).fit(X, y.round())
+    with pytest.raises(ValueError, match=r"init expects a fit with a gate and experts of the same kind, .* got "):
+        quick(init=begun, **then).fit(X, y.round())
+    with pytest.raises(ValueError, match=r"warm_start expects a fit .* fit without warm_start"):
+        begun.set_params(warm_start=True, **then).fit(X, y.round())
+
+
+def test_a_fit_of_the_same_kind_may_have_other_constants(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        begun = quick(4, max_iter=20, gate=TopKGate(3)).fit(*data)
+        assert list(quick(4, max_iter=20, gate=TopKGate(2), init=begun).fit(*data).init_results_.kind) == ["init"]
 
 
 def test_responsibilities_of_a_fit_lead_back_to_it(data, fitted):

@@ -147,9 +147,10 @@ def check_init(init):
             f"init expects a fitted mixture of experts, got {type(init).__name__} without `theta_`. Where scikit-learn "
             "clones the model, as in GridSearchCV, wrap it: init=sklearn.frozen.FrozenEstimator(fitted)."
         )
-    if isinstance(init, str) and init not in ("auto", *KINDS):
-        known = ["auto", *KINDS]
+    if init is None or (isinstance(init, str) and init not in ("auto", *KINDS)):
+        remedy = '; leave it out for "auto"' if init is None else ""
         raise ValueError(
-            f"init expects one of {known}, parameters, responsibilities or a fitted estimator, got {init!r}."
+            f"init expects one of {['auto', *KINDS]}, parameters, responsibilities or a fitted estimator, got "
+            f"{init!r}{remedy}."
         )
     return init

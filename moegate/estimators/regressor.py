@@ -37,15 +37,15 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         Subtracted from the mean log-likelihood, see `Ridge` and `Lasso`.
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
-        them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
-        `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
+        them in turn, parameters `theta` (p,), responsibilities (n, K), or an estimator fitted with a gate and experts
+        of the same kind (wrapped in `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
     n_init : int, default=10
         Long runs; each is the best of about ten short ones. About half as many where the gate has a path.
     max_iter : int, default=500
         Solver iterations of one run, after its first EM steps.
     tol : float, default=1e-8
         Log-likelihood that a Newton step may still gain at the end.
-    gate_features, expert_features : None, list of int or str, or callable, default=None
+    gate_features, expert_features : None, list of int or str, slice, mask or callable, default=None
         Columns of the gate and of the experts; None is all, an empty list an intercept only.
     warm_start : bool, default=False
         Start from the previous fit's `theta_` alone.
