@@ -179,10 +179,18 @@ def _count(rows):
 
 def _codes(groups, likelihood):
     """Groups as codes 0, 1, ..."""
-    groups = np.asarray(groups)
+    from pandas import isna
+
+    groups = np.asarray(groups, dtype=None if hasattr(groups, "dtype") else object)
     if groups.shape != (likelihood.rows.n_rows,):
         raise ValueError(f"groups expects shape ({likelihood.rows.n_rows},), got {groups.shape}.")
-    labels, codes = np.unique(groups, return_inverse=True)
+    missing = np.flatnonzero(isna(groups))
+    if missing.size:
+        raise ValueError(f"groups expects the group of every row, got none in row {missing[0]}; drop the rows without.")
+    try:
+        labels, codes = np.unique(groups, return_inverse=True)
+    except TypeError as error:
+        raise ValueError("groups expects labels of one kind, got several; write all as text (str).") from error
     if len(labels) < 2:
         raise ValueError("groups expects at least two groups, got one.")
     return codes
