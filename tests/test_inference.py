@@ -30,6 +30,7 @@ from moegate.experts.multinomial import Multinomial
 from moegate.gates import Affine, Softmax
 from moegate.inference import COVARIANCES
 from moegate.inference.parameters import Parameters
+from moegate.inference.wald import restrictions
 from moegate.model import MixtureOfExperts
 
 DESIGNS = {  # gate, its coefficients (slopes, intercept), half width of the box on which the columns are uniform
@@ -298,6 +299,31 @@ def test_wald():
         result.wald_test(np.ones((1, 3)))
 
 
+def test_columns_called_as_parameters_have_names_of_their_own():
+    X, y = simulated()
+    plain, renamed = X, X.set_axis(["sigma", "intercept"], axis=1)
+    one, other = (infer(fitted("softmax", table, y), table, y) for table in (plain, renamed))
+    assert len(set(other.names)) == len(other.names)
+    assert other.names[0] == "gate[0].sigma (column)" and "expert[1].intercept (column)" in other.names
+    for name in ("expert[0].sigma", "expert[0].intercept"):
+        assert other.wald_test({name: 1.0}, 0.3).statistic == pytest.approx(one.wald_test({name: 1.0}, 0.3).statistic)
+    assert list(other.gate_tests().index) == ["sigma (column)", "intercept (column)"]
+    with pytest.raises(ValueError, match="'expert.0..a.b.x' names 2 parameters; rename"):  # class a.b, or column b.x
+        restrictions(("expert[0].a.b.x", "expert[0].a.b.x"), "expert[0].a.b.x")
+
+
+def test_wald_takes_several_dicts():
+    X, y = simulated()
+    result = infer(fitted("softmax", X, y), X, y)
+    several = result.wald_test([{"expert[0].x0": 1.0, "expert[0].x1": -2.0}, "expert[1].x1"])
+    R = np.zeros((2, len(result.names)))
+    R[0, result.names.index("expert[0].x0")], R[0, result.names.index("expert[0].x1")] = 1, -2
+    R[1, result.names.index("expert[1].x1")] = 1
+    assert several == result.wald_test(R)
+    with pytest.raises(ValueError, match="R expects names, dicts of factors by name, or a matrix, got"):
+        result.wald_test([{"expert[0].x0": 1.0}, 3.0])
+
+
 def test_wald_against_statsmodels():
     X, y = simulated()
     fit = MoERegressor(1).fit(X, y)
@@ -352,6 +378,9 @@ def test_refusals():
         ({"groups": np.arange(600)}, "groups"),
         ({"kind": "cluster", "groups": np.zeros(600)}, "at least two"),
         ({"kind": "cluster", "groups": np.zeros(5)}, "shape"),
+        ({"kind": "cluster", "groups": np.append(np.nan, np.arange(599))}, "group of every row, got none in row 0"),
+        ({"kind": "cluster", "groups": ["a", None, *["b"] * 598]}, "group of every row, got none in row 1"),
+        ({"kind": "cluster", "groups": ["a", 1, *["b"] * 598]}, "one kind"),
         ({"weights": "other"}, "frequency"),
         ({"reference": 2}, "reference expects"),
     ]:
