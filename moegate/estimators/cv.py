@@ -52,7 +52,9 @@ class StrengthChosen:
         y = np.asarray(y)
         weight = check_weight(metadata.pop("sample_weight", 1.0), len(y))
         tests = folds(self.cv, y, is_classifier(self), self.random_state)
-        _check_folds(tests, y, weight, is_classifier(self))
+        if len(tests) < 2:
+            raise ValueError(f"cv expects two folds or more, got {len(tests)}.")
+        check_folds(tests, y, weight, is_classifier(self))
         alone = clone(base).set_params(n_jobs=None)
         tasks = (delayed(_held_out)(alone, X, y, path.alphas, weight, test, metadata) for test in tests)
         scores = np.array(Parallel(n_jobs=self.n_jobs)(tasks)).T
@@ -69,17 +71,15 @@ def folds(cv, y, classes, random_state):
     return [np.isin(rows, test) for _, test in check_cv(cv, y, classifier=classes).split(rows, y)]
 
 
-def _check_folds(tests, y, weight, classes):
-    """Two folds or more, each with rows to score and, of classes, with all of them to fit to."""
-    if len(tests) < 2:
-        raise ValueError(f"cv expects two folds or more, got {len(tests)}.")
+def check_folds(tests, y, weight, classes):
+    """Folds with rows to score and, of classes, with all of them to fit to."""
     for fold, test in enumerate(tests):
         if not weight[test].any():
             raise ValueError(f"cv expects held-out rows of positive weight, got none in fold {fold}; lower cv.")
-        lost = set(np.unique(y)) - set(np.asarray(y)[~test & (weight > 0)]) if classes else ()
+        lost = np.setdiff1d(y, np.asarray(y)[~test & (weight > 0)]).tolist() if classes else []
         if lost:
             raise ValueError(
-                f"cv expects rows of every class outside each fold, got none of {sorted(lost)} outside fold {fold}; "
+                f"cv expects rows of every class outside each fold, got none of {lost} outside fold {fold}; "
                 'lower cv, leave out the class, or use criterion="bic".'
             )
 
