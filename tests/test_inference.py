@@ -440,6 +440,16 @@ def test_bands_of_classes_and_counts():
     )
 
 
+def test_summary_says_how_many_runs_reached_the_best():
+    X, y = simulated()
+    result = infer(fitted("softmax", X, y), X, y)
+    ends = pd.DataFrame({"loglik": [-5.0, -5.009, -5.02, 90.0, -5.0], "degenerate": [False, False, False, True, False]})
+    result.estimator.init_results_ = ends.assign(stage=["long"] * 4 + ["short"])
+    assert "2 of 4 finished runs came within 0.01 of the best log-likelihood." in str(result.summary())
+    result.estimator.init_results_ = ends.assign(stage="long")[:1]
+    assert "finished runs" not in str(result.summary())
+
+
 def test_summary_in_three_formats():
     X, y = simulated()
     summary = infer(fitted(SoftmaxGate(), X, y), X, y).summary()
