@@ -381,6 +381,12 @@ def test_a_separable_gate_is_a_limit_and_says_so():
     np.testing.assert_allclose(model.predict_gate(X).max(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("y", [Y > 1, (Y > 1).astype(int)])
+def test_a_degenerate_fit_to_two_values_names_the_classifier(y):
+    assert "two values only: MoEClassifier is for classes." in warned(X, y)[1][0]
+    assert "MoEClassifier" not in "".join(warned(X, changed(Y, slice(150), 1.0))[1])
+
+
 def test_an_exact_linear_relation_is_reported():
     model, (text,) = warned(X, 1 + X[:, 0], n_experts=1)
     assert "exact linear function" in text and "expert 0" in text

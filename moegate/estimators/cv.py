@@ -26,6 +26,12 @@ class StrengthChosen:
         """Fit the path on all rows, choose a knot, and take over its estimator."""
         if self.criterion not in ("cv", *CRITERIA):
             raise ValueError(f"criterion expects one of {['cv', *CRITERIA]}, got {self.criterion!r}.")
+        if not getattr(options.check_penalty(self.penalty), "sparse", False):
+            raise ValueError(
+                f"{type(self).__name__} expects a penalty that chooses columns, 'lasso', 'elastic_net', 'group_lasso' "
+                f"or an object such as Lasso(), got {self.penalty!r}; choose the strength of a Ridge by scikit-learn's "
+                "GridSearchCV over penalty__alpha."
+            )
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         base, metadata = self._base(), given(**metadata)

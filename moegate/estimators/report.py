@@ -116,9 +116,12 @@ def _degenerate(run, likelihood):
     searched = run.kind not in ("init", "warm_start")
     why = "No start found a fit without such an expert" if searched else "The given start led there"
     remedy = "Lower n_experts, raise n_init" if searched else "Use init='auto', lower n_experts"
+    data, model = likelihood.rows, likelihood.model
+    two = model.experts.response and data.local and len(np.unique(data.y)) == 2
+    classes = " The response has two values only: MoEClassifier is for classes." if two else ""
     return (
         f"Degenerate fit: {experts}. {why}, and the likelihood is unbounded near it. {remedy}, or look for tied "
-        "responses, exact linear relations and gross outliers in the data."
+        f"responses, exact linear relations and gross outliers in the data.{classes}"
     )
 
 
