@@ -16,9 +16,11 @@ from moegate import (
     GumbelGate,
     HierarchicalGate,
     LaplaceGate,
+    Lasso,
     ModifiedSoftmaxGate,
     MoEClassifier,
     MoERegressor,
+    Ridge,
     SigmoidGate,
     SoftmaxGate,
     TopKGate,
@@ -118,6 +120,30 @@ def test_bse_equal_those_of_numerical_differences(name, classes):
     bse = np.sqrt(np.diag(J.T @ np.linalg.inv(-H) @ J))
     assert result.identified.all()
     np.testing.assert_allclose(result.bse, bse, rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [Ridge(0), Lasso(0)])
+def test_a_penalty_of_strength_zero_is_none(penalty):
+    X, y = simulated()
+    results = [infer(fitted("softmax", X, y, penalty=p), X, y) for p in (None, penalty)]
+    np.testing.assert_allclose(results[1].bse, results[0].bse, rtol=1e-6)
+
+
+def test_bse_with_one_variance_are_those_of_numerical_differences():
+    X, y = simulated()
+    fit = fitted("softmax", X, y, penalty=Lasso(0), variance="shared")
+    result, model, likelihood = infer(fit, X, y), fit.model_, fit.likelihood(X, y)
+
+    def theta(v):  # gate, (a, c) of both experts, the one sigma
+        return np.concatenate([v[:3], np.append(v[3:6], 1) / v[9], np.append(v[6:9], 1) / v[9]])
+
+    at = np.concatenate([fit.theta_[:3], *np.column_stack([fit.coef_, fit.intercept_]), fit.sigma_[:1]])
+    np.testing.assert_allclose(theta(at), fit.theta_)
+    size = result.bse.to_numpy()[[*range(6), 7, 8, 9, 6]]
+    H = differenced_hessian(lambda v: likelihood.value(theta(v)), at, 0.1 * np.diag(size), step=0.5)
+    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(-H))), 10, rtol=1e-5)
+    assert result.bse["expert[0].sigma"] == pytest.approx(result.bse["expert[1].sigma"])
+    assert result.df_model == 10 and "Parameters:" in str(result.summary()) and model.experts.shared
 
 
 def test_one_expert_is_ordinary_least_squares():

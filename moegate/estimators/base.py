@@ -69,7 +69,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     @property
     def _sparse(self):
         """Whether the penalty makes coefficients exactly zero."""
-        return getattr(options.check_penalty(self.penalty), "sparse", False)
+        return getattr(options.working_penalty(self), "sparse", False)
 
     def _check(self, X, y, sample_weight=None, exposure=None):
         """Checked data and the gate; also checks the parameters and sets what scikit-learn learns from X."""
@@ -87,7 +87,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
 
     def _likelihood(self, data, gate):
         """The penalised likelihood to climb, in scaled coordinates."""
-        model, penalty = self._build_model(data, gate), options.check_penalty(self.penalty)
+        model, penalty = self._build_model(data, gate), options.working_penalty(self)
         built = None if penalty is None or penalty.sparse else penalty.build(model, data.rows.units)
         return Likelihood(model, data.rows, penalty=built)
 

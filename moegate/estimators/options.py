@@ -112,6 +112,25 @@ def check_penalty(penalty):
     return penalty
 
 
+def working_penalty(estimator):
+    """The penalty, or None where its strength is zero; one that ties variances works at any strength."""
+    penalty = check_penalty(estimator.penalty)
+    return penalty if getattr(estimator, "variance", "free") == "shared" or takes(penalty) else None
+
+
+def takes(penalty):
+    """Whether a penalty, or None, takes anything from the likelihood."""
+    return penalty is not None and bool(penalty.alpha or penalty.gate_alpha)
+
+
+def penalised(estimator):
+    """Whether a penalty took something from the likelihood of a fit."""
+    if not hasattr(estimator, "objective_"):
+        return False
+    given = estimator.penalty is None or takes(check_penalty(estimator.penalty))  # which may have been set since
+    return given or not np.isclose(estimator.objective_, estimator.loglik_, rtol=1e-9, atol=0)
+
+
 def check_variance(estimator, n_rows):
     """Whether all Gaussian experts have one variance."""
     variance, penalty = getattr(estimator, "variance", "free"), check_penalty(estimator.penalty)

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from ..estimators.checks import check_fitted, weighs_classes
+from ..estimators.options import penalised
 from ..likelihood import Likelihood
 from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
@@ -46,7 +47,7 @@ def infer(
     Parameters
     ----------
     estimator : MoERegressor or MoEClassifier
-        Fitted without a penalty; `LassoPath.estimator` refits what a lasso selected.
+        Fitted without a penalty, or with one of strength zero; `LassoPath.estimator` refits what a lasso selected.
     X : array-like of shape (n, d)
     y : array-like of shape (n,)
         The rows of the fit.
@@ -103,7 +104,7 @@ def infer(
         likelihood, theta = estimator.likelihood(X, y, sample_weight, **given), estimator.theta_
         value = _check_rows(estimator, likelihood)
         groups = _codes(groups, likelihood) if kind == "cluster" else None
-        scaled, inner, back = _scaled(likelihood, theta, getattr(estimator, "free_", None))
+        scaled, inner, back = _scaled(likelihood, theta, _free(estimator))
         at = curvature(scaled, inner)
         cov = COVARIANCES[kind](at, scaled, inner, groups, weights)
         parameters = Parameters(estimator.model_, reference, tuple(map(str, getattr(estimator, "classes_", ()))))
@@ -126,7 +127,7 @@ def infer(
 def _check(estimator, kind, groups, weights, reference):
     """What can be refused without the data; the reference expert as a count from zero."""
     K = estimator.model_.n_experts
-    if getattr(estimator, "objective_", None) is not None:
+    if penalised(estimator):
         selected = "n_nonzero" in estimator.certificate_
         remedy = "use lasso_path and LassoPath.estimator(), whose errors take the selection as given"
         raise ValueError(
@@ -194,6 +195,18 @@ def _codes(groups, likelihood):
     if len(labels) < 2:
         raise ValueError("groups expects at least two groups, got one.")
     return codes
+
+
+def _free(estimator):
+    """Basis of the scaled parameters that are free: of a refit, or with one scale for all experts; None if all are."""
+    model, free = estimator.model_, getattr(estimator, "free_", None)
+    if free is not None or not getattr(model.experts, "shared", False):
+        return free
+    K, P = model.expert_shape
+    scales = model.n_params - P * np.arange(K)[::-1] - 1
+    basis = np.eye(model.n_params)
+    basis[scales[1:], scales[0]] = 1.0
+    return np.delete(basis, scales[1:], axis=1)
 
 
 def _scaled(likelihood, theta, free=None):
