@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from .estimators.checks import check_fitted
+from .estimators.checks import check_fitted, weighs_classes
 from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.parameters import Parameters, check_reference
@@ -53,7 +53,7 @@ def bootstrap(
     n_boot : int, default=200
     kind : {"parametric", "rows"}, default="parametric"
         Responses drawn from the fitted density at the same X, or rows drawn with replacement, which also holds where
-        the model is wrong.
+        the model is wrong, and with class weights.
     sample_weight : array-like of shape (n,), optional
         Frequency weights, as in the fit: "rows" draws as many rows as they sum to, "parametric" needs whole numbers.
     exposure : array-like of shape (n,), optional
@@ -73,7 +73,8 @@ def bootstrap(
     Raises
     ------
     ValueError
-        For other rows than those of the fit, or where fewer than two refits succeed; the message says why.
+        For other rows than those of the fit, for "parametric" with class weights, or where fewer than two refits
+        succeed; the message says why.
 
     Warns
     -----
@@ -104,6 +105,11 @@ def bootstrap(
         )
     if kind not in KINDS:
         raise ValueError(f"kind expects one of {list(KINDS)}, got {kind!r}.")
+    if kind == "parametric" and weighs_classes(estimator):
+        raise ValueError(
+            f'kind="parametric" expects a fit without class weights, got class_weight={estimator.class_weight!r}: '
+            'labels drawn from the weighted fit would be weighted again; use kind="rows".'
+        )
     check_count(n_boot, "n_boot", minimum=2)
     model = estimator.model_
     labels = tuple(map(str, getattr(estimator, "classes_", ())))

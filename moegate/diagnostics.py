@@ -7,6 +7,7 @@ from scipy.stats import norm
 from .estimators.checks import check_fitted
 from .estimators.collections import in_memory
 from .inference.bands import prediction, standard_error
+from .inference.result import Inference
 from .parallel import generator, seeds
 
 STEP = 1e-4  # of derivatives by a column, in its standard deviations
@@ -191,6 +192,10 @@ def marginal_effects(result, X, column, *, values=None, alpha=0.05, exposure=Non
     """
     from pandas import DataFrame
 
+    if not isinstance(result, Inference):
+        raise TypeError(
+            f"marginal_effects expects what infer(estimator, X, y) returns, got {type(result).__name__}; pass that."
+        )
     estimator = result.estimator
     low, high, width = _ends(estimator, X, column, values)
     classes = hasattr(estimator, "classes_")

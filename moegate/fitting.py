@@ -1,6 +1,6 @@
 """From starts to a winner: many short EM runs, the best of them climbed to the end, degenerate ends put last."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,13 @@ def automatic_solver(likelihood, max_iter, tol):
     if len(likelihood.path()) > 1:
         return Continuation(max_iter=max_iter, tol=tol)
     return (Newton if likelihood.n_params <= NEWTON_LIMIT else LBFGS)(max_iter=max_iter, tol=tol)
+
+
+def adjusted(solver, **options):
+    """A solver with those of the options that it has; one that is no dataclass has none."""
+    known = {field.name for field in fields(solver)} if is_dataclass(solver) else set()
+    found = {name: value for name, value in options.items() if name in known}
+    return replace(solver, **found) if found else solver
 
 
 def begin(likelihood, sample, origin, chunk, steps=USUAL.steps):
@@ -135,8 +142,7 @@ def _stages(parallel, small, solver, work, n_init, funnel):
     chunks = _chunks(work, sample.n_rows)
     chunks = parallel(delayed(begin)(small, sample, origin, chunk, funnel.steps) for chunk in chunks)
     short = best_first([run for chunk in chunks for run in chunk])
-    brief = {"max_iter": funnel.climb_steps, "certified": False}
-    brief = replace(solver, **{name: value for name, value in brief.items() if hasattr(solver, name)})
+    brief = adjusted(solver, max_iter=funnel.climb_steps, certified=False)
     some = _different(small, short, funnel.climbed * n_init, UNFINISHED)
     middle = parallel(delayed(climb)(small, brief, run, "middle") for run in some)
     return short, best_first(middle)

@@ -68,6 +68,10 @@ class Likelihood(Geometry):
         """The penalty in units of the log-likelihood."""
         return None if self.penalty is None else self.penalty.times(self.total_weight)
 
+    def taken(self, theta):
+        """What the penalty takes from the log-likelihood at theta; zero without one."""
+        return 0.0 if self.penalty is None else float(self._penalty.value(self._full(theta)))
+
     # passes ---------------------------------------------------------------------------------------------------------
 
     def _full(self, theta):

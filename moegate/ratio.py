@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from .estimators.checks import weighs_classes
 from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.bands import prediction
@@ -82,7 +83,7 @@ def likelihood_ratio_test(
     Raises
     ------
     ValueError
-        For "chi2" where it does not hold, for a null with as many parameters, or under a penalty.
+        For "chi2" where it does not hold, for a null with as many parameters, under a penalty, or with class weights.
 
     Warns
     -----
@@ -205,6 +206,11 @@ def _check_pair(fits):
         raise ValueError(
             f"likelihood_ratio_test expects models without a penalty, got penalty={penalty!r}; pass an estimator with "
             "penalty=None."
+        )
+    if any(map(weighs_classes, fits)):
+        raise ValueError(
+            "likelihood_ratio_test expects models without class weights, under which the statistic is no likelihood "
+            f"ratio, got {fits[0]} and {fits[1]}; pass class_weight=None."
         )
     if fits[0].dof_ >= fits[1].dof_:
         raise ValueError(

@@ -53,8 +53,8 @@ def relaxed(problem, run, max_iter=500, tol=1e-8):
     start = np.linalg.lstsq(basis, run.theta)[0]
     bad = _degenerate(problem, run.theta)
     if bad:
-        return replace(run, loglik=tied.value(start), degenerate=bad), basis
+        return replace(run, loglik=tied.value(start), taken=0.0, degenerate=bad), basis
     end = automatic_solver(tied, max_iter, tol).solve(tied, start)
     theta, found = basis @ end.theta, end.certificate | {"n_nonzero": basis.shape[1]}
     run = replace(run, kind="relaxed", theta=theta, loglik=end.loglik, history=end.history, certificate=found)
-    return replace(run, converged=end.converged, degenerate=_degenerate(problem, theta)), basis
+    return replace(run, taken=0.0, converged=end.converged, degenerate=_degenerate(problem, theta)), basis

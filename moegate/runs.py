@@ -25,6 +25,8 @@ class Run:
     theta : ndarray of shape (p,)
         In scaled units.
     loglik : float
+        Of what was climbed: under a penalty the log-likelihood less `taken`, which is what the penalty takes.
+    taken : float
     history : ndarray
     converged : bool
     certificate : dict or None
@@ -42,6 +44,7 @@ class Run:
     converged: bool = False
     certificate: dict = field(default_factory=lambda: dict(UNCERTIFIED))
     degenerate: tuple = ()
+    taken: float = 0.0
 
     @property
     def rank(self):
@@ -76,8 +79,8 @@ def degenerate_experts(likelihood, theta):
 
 
 def judged(likelihood, run):
-    """The run with its degenerate experts named."""
-    return replace(run, degenerate=degenerate_experts(likelihood, run.theta))
+    """The run with its degenerate experts named, and with what the penalty takes."""
+    return replace(run, degenerate=degenerate_experts(likelihood, run.theta), taken=likelihood.taken(run.theta))
 
 
 def unclimbed(likelihood, theta, kind):

@@ -138,7 +138,7 @@ class SparseFit:
         u = penalty.coordinates(moved)
         score = penalty.pull(self.likelihood.value_and_score(moved)[1], u) / self.likelihood.total_weight
         norms, bound = penalty.norms(score), penalty.weights
-        over = np.where(bound > 0, norms - bound, 0.0)
+        over = norms - bound
         over = np.maximum(over[penalty.plus], np.where(penalty.minus >= 0, over[penalty.minus], -np.inf))
         gate, experts = self.model.split(over)
         experts = experts.reshape(self.model.n_experts * self.model.experts.n_channels, -1)
@@ -246,7 +246,8 @@ class SparseFit:
         if problem.likelihood.expert_rows(theta).min() < least:
             certificate = certificate | {"kind": "limit", "gate_diverged": True}
         run = replace(run, converged=certificate["kind"] != "none", certificate=certificate)
-        return problem, replace(run, degenerate=_degenerate(problem, theta))
+        taken = problem.likelihood.unpenalised().value(theta) - run.loglik
+        return problem, replace(run, degenerate=_degenerate(problem, theta), taken=taken)
 
 
 def _among(run, others):

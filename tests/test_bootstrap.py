@@ -168,6 +168,19 @@ def test_bootstrap_refusals(fit):
         bootstrap(model, X, y, 1)
 
 
+def test_class_weights_are_not_applied_twice(fit):
+    _, X, y = fit
+    labels = y > 0
+    model = MoEClassifier(1, class_weight={False: 1.0, True: 5.0}).fit(X, labels)
+    with pytest.raises(ValueError, match=r'class_weight=\{.*use kind="rows"'):
+        bootstrap(model, X, labels, 5)
+    limits = bootstrap(model, X, labels, 40, "rows", random_state=0).conf_int().loc["expert[0].True.intercept"]
+    assert limits["lower"] < model.intercept_[0, 1] - model.intercept_[0, 0] < limits["upper"]
+    weighted = MoEClassifier(n_init=1, penalty=None, class_weight="balanced", random_state=0)
+    with pytest.raises(ValueError, match="class_weight=None"):
+        likelihood_ratio_test(weighted, X, y > 1, {"expert_features": []}, {"expert_features": ["a"]})
+
+
 def test_ratio_of_columns_is_that_of_nested_regressions(fit):
     _, X, y = fit
     test = likelihood_ratio_test(MoERegressor(1), X, y, {"expert_features": ["a"]}, {"expert_features": ["a", "b"]})

@@ -117,7 +117,8 @@ def test_classes(data):
         ({"alphas": 0}, "alphas expects an integer"),
         ({"alphas": [0.1, np.nan]}, "alphas expects a list"),
         ({"alphas": []}, "alphas expects a list"),
-        ({"penalty": "ridge"}, "lasso_path expects penalty"),
+        ({"penalty": "ridge"}, "MoERegressorCV expects a penalty .*'lasso'.*, got 'ridge'; .* GridSearchCV"),
+        ({"penalty": None}, "MoERegressorCV expects a penalty .* got None"),
         ({"cv": [(np.arange(200), np.arange(200, 240))]}, "two folds or more"),
     ],
 )

@@ -133,6 +133,8 @@ def test_effect_of_a_change(data, fit):
     assert change == pytest.approx(np.mean(fit.predict(X.assign(a=1)) - fit.predict(X.assign(a=0))))
     with pytest.raises(ValueError, match="column expects one of"):
         marginal_effects(result, X, "c")
+    with pytest.raises(TypeError, match=r"expects what infer\(estimator, X, y\) returns, got MoERegressor"):
+        marginal_effects(fit, X, "a")
 
 
 def test_calibration_of_numbers_and_classes(data, fit):

@@ -118,6 +118,13 @@ def test_density_is_the_derivative_of_the_distribution_function(fitted):
     np.testing.assert_allclose(np.exp(model.score_samples(X, y)), slope, rtol=1e-7, atol=1e-12)
 
 
+def test_one_response_for_all_rows_is_a_number_of_any_kind(fitted):
+    model, X, y = fitted
+    expected = model.cdf(X, np.full(len(X), 0.5))
+    for number in (0.5, np.float64(0.5), np.array(0.5)):
+        np.testing.assert_array_equal(model.cdf(X, number), expected)
+
+
 @pytest.mark.parametrize("tail", TAILS)
 def test_quantiles_invert_the_distribution_function_in_the_lower_tail(fitted, tail):
     model, X, _ = fitted

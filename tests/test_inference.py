@@ -16,9 +16,11 @@ from moegate import (
     GumbelGate,
     HierarchicalGate,
     LaplaceGate,
+    Lasso,
     ModifiedSoftmaxGate,
     MoEClassifier,
     MoERegressor,
+    Ridge,
     SigmoidGate,
     SoftmaxGate,
     TopKGate,
@@ -30,6 +32,7 @@ from moegate.experts.multinomial import Multinomial
 from moegate.gates import Affine, Softmax
 from moegate.inference import COVARIANCES
 from moegate.inference.parameters import Parameters
+from moegate.inference.wald import restrictions
 from moegate.model import MixtureOfExperts
 
 DESIGNS = {  # gate, its coefficients (slopes, intercept), half width of the box on which the columns are uniform
@@ -119,6 +122,30 @@ def test_bse_equal_those_of_numerical_differences(name, classes):
     np.testing.assert_allclose(result.bse, bse, rtol=1e-5)
 
 
+@pytest.mark.parametrize("penalty", [Ridge(0), Lasso(0)])
+def test_a_penalty_of_strength_zero_is_none(penalty):
+    X, y = simulated()
+    results = [infer(fitted("softmax", X, y, penalty=p), X, y) for p in (None, penalty)]
+    np.testing.assert_allclose(results[1].bse, results[0].bse, rtol=1e-6)
+
+
+def test_bse_with_one_variance_are_those_of_numerical_differences():
+    X, y = simulated()
+    fit = fitted("softmax", X, y, penalty=Lasso(0), variance="shared")
+    result, model, likelihood = infer(fit, X, y), fit.model_, fit.likelihood(X, y)
+
+    def theta(v):  # gate, (a, c) of both experts, the one sigma
+        return np.concatenate([v[:3], np.append(v[3:6], 1) / v[9], np.append(v[6:9], 1) / v[9]])
+
+    at = np.concatenate([fit.theta_[:3], *np.column_stack([fit.coef_, fit.intercept_]), fit.sigma_[:1]])
+    np.testing.assert_allclose(theta(at), fit.theta_)
+    size = result.bse.to_numpy()[[*range(6), 7, 8, 9, 6]]
+    H = differenced_hessian(lambda v: likelihood.value(theta(v)), at, 0.1 * np.diag(size), step=0.5)
+    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(-H))), 10, rtol=1e-5)
+    assert result.bse["expert[0].sigma"] == pytest.approx(result.bse["expert[1].sigma"])
+    assert result.df_model == 10 and "Parameters:" in str(result.summary()) and model.experts.shared
+
+
 def test_one_expert_is_ordinary_least_squares():
     X, y = simulated()
     result = infer(MoERegressor(1).fit(X, y), X, y)
@@ -203,6 +230,23 @@ def test_frequency_weights_are_repeated_rows_and_sampling_weights_are_not():
         infer(fit, X, y, weight, weights="sampling")
 
 
+def test_class_weights_are_sampling_weights():
+    X, y = simulated(300, classes=True)
+    plain, many = (
+        fitted("softmax", X, y, class_weight=weight) for weight in (None, {"a": 100.0, "b": 100.0, "c": 100.0})
+    )
+    given = {"kind": "sandwich", "weights": "sampling"}
+    with pytest.raises(ValueError, match='weights="sampling" with kind="sandwich" .* class_weight={'):
+        infer(many, X, y)
+    with pytest.raises(ValueError, match="class_weight"):
+        infer(many, X, y, kind="cluster", groups=np.arange(300))
+    one, other = (infer(fit, X, y, **given) for fit in (plain, many))
+    np.testing.assert_allclose(other.bse, one.bse, rtol=1e-3)
+    assert other.nobs == one.nobs == 300
+    even = fitted("softmax", X, y, class_weight={"a": 1.0, "b": 1.0, "c": 1.0})
+    np.testing.assert_allclose(infer(even, X, y).bse, infer(plain, X, y).bse, rtol=1e-6)
+
+
 def test_kinds_agree_on_a_large_sample_of_a_true_model():
     X, y = simulated(20_000)
     fit = fitted(SoftmaxGate(), X, y)
@@ -281,6 +325,31 @@ def test_wald():
         result.wald_test(np.ones((1, 3)))
 
 
+def test_columns_called_as_parameters_have_names_of_their_own():
+    X, y = simulated()
+    plain, renamed = X, X.set_axis(["sigma", "intercept"], axis=1)
+    one, other = (infer(fitted("softmax", table, y), table, y) for table in (plain, renamed))
+    assert len(set(other.names)) == len(other.names)
+    assert other.names[0] == "gate[0].sigma (column)" and "expert[1].intercept (column)" in other.names
+    for name in ("expert[0].sigma", "expert[0].intercept"):
+        assert other.wald_test({name: 1.0}, 0.3).statistic == pytest.approx(one.wald_test({name: 1.0}, 0.3).statistic)
+    assert list(other.gate_tests().index) == ["sigma (column)", "intercept (column)"]
+    with pytest.raises(ValueError, match="'expert.0..a.b.x' names 2 parameters; rename"):  # class a.b, or column b.x
+        restrictions(("expert[0].a.b.x", "expert[0].a.b.x"), "expert[0].a.b.x")
+
+
+def test_wald_takes_several_dicts():
+    X, y = simulated()
+    result = infer(fitted("softmax", X, y), X, y)
+    several = result.wald_test([{"expert[0].x0": 1.0, "expert[0].x1": -2.0}, "expert[1].x1"])
+    R = np.zeros((2, len(result.names)))
+    R[0, result.names.index("expert[0].x0")], R[0, result.names.index("expert[0].x1")] = 1, -2
+    R[1, result.names.index("expert[1].x1")] = 1
+    assert several == result.wald_test(R)
+    with pytest.raises(ValueError, match="R expects names, dicts of factors by name, or a matrix, got"):
+        result.wald_test([{"expert[0].x0": 1.0}, 3.0])
+
+
 def test_wald_against_statsmodels():
     X, y = simulated()
     fit = MoERegressor(1).fit(X, y)
@@ -335,6 +404,9 @@ def test_refusals():
         ({"groups": np.arange(600)}, "groups"),
         ({"kind": "cluster", "groups": np.zeros(600)}, "at least two"),
         ({"kind": "cluster", "groups": np.zeros(5)}, "shape"),
+        ({"kind": "cluster", "groups": np.append(np.nan, np.arange(599))}, "group of every row, got none in row 0"),
+        ({"kind": "cluster", "groups": ["a", None, *["b"] * 598]}, "group of every row, got none in row 1"),
+        ({"kind": "cluster", "groups": ["a", 1, *["b"] * 598]}, "one kind"),
         ({"weights": "other"}, "frequency"),
         ({"reference": 2}, "reference expects"),
     ]:
@@ -392,6 +464,16 @@ def test_bands_of_classes_and_counts():
     np.testing.assert_allclose(
         np.log(upper / lower) / 2 / 1.959964 * fit.predict(X), peer.get_prediction().se, rtol=1e-5
     )
+
+
+def test_summary_says_how_many_runs_reached_the_best():
+    X, y = simulated()
+    result = infer(fitted("softmax", X, y), X, y)
+    ends = pd.DataFrame({"loglik": [-5.0, -5.009, -5.02, 90.0, -5.0], "degenerate": [False, False, False, True, False]})
+    result.estimator.init_results_ = ends.assign(stage=["long"] * 4 + ["short"])
+    assert "2 of 4 finished runs came within 0.01 of the best log-likelihood." in str(result.summary())
+    result.estimator.init_results_ = ends.assign(stage="long")[:1]
+    assert "finished runs" not in str(result.summary())
 
 
 def test_summary_in_three_formats():

@@ -216,6 +216,22 @@ def test_objects_of_the_wrong_kind_are_named(name, value):
     refuses(rf"{name} expects one of .*, got ", **{name: value})
 
 
+def test_no_start_is_named():
+    refuses(r"init expects one of \['auto', .*got None; leave it out", init=None)
+
+
+@pytest.mark.parametrize("data", [X, pd.DataFrame(X, columns=["a", "b"])])
+def test_a_slice_of_columns_is_one_of_names_or_of_numbers(data):
+    if hasattr(data, "columns"):
+        for given, used in [(slice("b", "b"), [1]), (slice("a", None), [0, 1]), (slice(None, "a"), [0])]:
+            moe = quick(1, expert_features=given).fit(data, Y)
+            assert np.flatnonzero(moe.coef_[0]).tolist() == used
+        refuses("expert_features names the column 'c', which is not in X", X=data, expert_features=slice("a", "c"))
+    else:
+        refuses("gate_features names the column 'b', which is not in X; X has no", gate_features=slice("b", "c"))
+    refuses(r"gate_features expects a slice .*got slice\(0.5", X=data, gate_features=slice(0.5, 1))
+
+
 def test_penalties_are_named():
     refuses(r"penalty expects None, one of \[.*'lasso', 'ridge'\], or an object .* got 'l1'", penalty="l1")
     refuses(r"Ridge alpha expects a finite number >= 0, got -1", penalty=Ridge(-1))
@@ -366,6 +382,12 @@ def test_a_separable_gate_is_a_limit_and_says_so():
     sides = [quick(n_experts=1).fit(X[side], y[side]).loglik_ for side in (X[:, 0] > 0, X[:, 0] <= 0)]
     assert model.loglik_ == pytest.approx(sum(sides), abs=1e-6)  # the supremum: each side its own regression
     np.testing.assert_allclose(model.predict_gate(X).max(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("y", [Y > 1, (Y > 1).astype(int)])
+def test_a_degenerate_fit_to_two_values_names_the_classifier(y):
+    assert "two values only: MoEClassifier is for classes." in warned(X, y)[1][0]
+    assert "MoEClassifier" not in "".join(warned(X, changed(Y, slice(150), 1.0))[1])
 
 
 def test_an_exact_linear_relation_is_reported():

@@ -9,7 +9,7 @@ import sklearn.linear_model
 from sklearn.exceptions import ConvergenceWarning
 from test_likelihood import assert_close, differences
 
-from moegate import MoEClassifier, MoERegressor, Ridge
+from moegate import ElasticNet, Lasso, MoEClassifier, MoERegressor, Ridge
 from moegate.blocks import Rows, Units
 from moegate.experts import Gaussian, Multinomial, Poisson
 from moegate.gates import GATES, CosineGate, HierarchicalGate, LaplaceGate, ModifiedSoftmaxGate, TopKGate
@@ -177,7 +177,7 @@ def test_an_alpha_of_zero_is_no_penalty():
     y = np.where(rng.random(200) < 0.5, 1 + X[:, 0], -1 - X[:, 0]) + 0.3 * rng.standard_normal(200)
     free, zero = (MoERegressor(n_init=2, penalty=p, random_state=0).fit(X, y) for p in (None, Ridge(0.0)))
     np.testing.assert_allclose(zero.theta_, free.theta_, rtol=1e-6)
-    assert zero.objective_ == pytest.approx(zero.loglik_, rel=1e-12)
+    assert not hasattr(zero, "objective_") and zero.loglik_history_[-1] == zero.loglik_
 
 
 @pytest.mark.parametrize("estimator", [MoERegressor(n_init=2, random_state=0), MoEClassifier(n_init=2, random_state=0)])
@@ -220,6 +220,20 @@ def test_likelihood_of_a_fit_is_not_penalised():
     moe = MoEClassifier(1, penalty=Ridge(0.1)).fit(X, y)
     assert moe.likelihood(X, y).value(moe.theta_) == pytest.approx(moe.loglik_, rel=1e-12)
     assert moe.likelihood(X, y).penalty is None
+
+
+@pytest.mark.parametrize("penalty", [Ridge(0.05), Lasso(0.05), ElasticNet(0.05)])
+def test_the_table_of_runs_has_both_log_likelihoods(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = np.where(rng.random(200) < 0.5, 1 + X[:, 0], -1 - X[:, 0]) + 0.3 * rng.standard_normal(200)
+    fit = MoERegressor(2, penalty=penalty, n_init=2, random_state=0).fit(X, y, 2 * np.ones(200))
+    top, runs = fit.init_results_.iloc[0], fit.init_results_
+    assert top.loglik == pytest.approx(fit.loglik_, rel=1e-9)
+    assert top.objective == pytest.approx(fit.objective_, rel=1e-12)
+    assert np.all(runs.objective < runs.loglik)
+    np.testing.assert_allclose([history[-1] for history in runs.history], runs.objective, rtol=1e-9)
+    assert "objective" not in MoERegressor(1).fit(X, y).init_results_
 
 
 def test_other_rows_have_their_own_weight():

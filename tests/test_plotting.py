@@ -202,6 +202,13 @@ def test_loglik_paths(engel):
     assert display.ax_.get_title(loc="right") == ""
 
 
+def test_paths_under_a_penalty_are_those_of_the_objective(engel):
+    X, y = np.linspace(-1, 1, 80)[:, None], np.abs(np.linspace(-1, 1, 80)) + 0.1 * np.sin(np.arange(80.0))
+    model = MoERegressor(2, penalty="ridge", n_init=2, random_state=0).fit(X, y)
+    display = drawn(LoglikDisplay.from_estimator(model))
+    assert display.best_ == model.objective_ < model.loglik_ and display.quantity == "penalised log-likelihood"
+
+
 def runs_table(*runs):
     names = ["start", "stage", "loglik", "degenerate", "converged", "n_rows"]
     table = pd.DataFrame(runs, columns=names).assign(kind="a")

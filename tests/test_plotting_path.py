@@ -76,3 +76,5 @@ def test_classes_and_a_fit_that_is_none(data):
     assert len(display.lines_[0]) == moe.path_.coef[:, 0].any(axis=0).sum() and display.band_ is None
     with pytest.raises(NotFittedError):
         LassoPathDisplay.from_estimator(MoERegressorCV())
+    with pytest.raises(TypeError, match=r"got LassoPath; a path is drawn by LassoPathDisplay.from_path"):
+        LassoPathDisplay.from_estimator(moe.path_)

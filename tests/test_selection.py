@@ -193,6 +193,10 @@ def test_folds_may_be_given_and_classes_are_dealt_in_proportion(data):
     np.testing.assert_allclose(chosen.table.loc[1, "cv"], loss, rtol=1e-9)
     labels = np.where(np.arange(200) < 6, "rare", "usual")  # six rows in order: folds of rows as they stand lack some
     quiet = quietly(select_n_experts, MoEClassifier(random_state=0), X, labels, n_experts=(1,), criterion="cv", cv=3)
+    rare = np.append("once", labels[1:])
+    told = pytest.warns(UserWarning, match="least populated class")
+    with told, pytest.raises(ValueError, match=r"every class outside each fold, got none of \['once'\] outside fold"):
+        select_n_experts(MoEClassifier(random_state=0), X, rare, n_experts=(1,), criterion="cv", cv=3)
     assert np.isfinite(quiet.table["cv"]).all()
 
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from moegate import MoEClassifier, MoERegressor, SoftmaxGate
+from moegate.experts import EXPERTS, Gaussian
 from moegate.metrics import log_density_score
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
@@ -120,12 +121,43 @@ def test_clone_has_the_parameters_and_no_fit(diabetes, fitted):
     np.testing.assert_array_equal(copy.fit(*diabetes).theta_, fitted.theta_)
 
 
+@pytest.mark.parametrize("name", ["gaussian", "poisson"])
+def test_experts_are_a_name_or_an_object(diabetes, name):
+    X, y = diabetes
+    own = clone(quick(max_iter=30, tol=1.0, experts=EXPERTS[name]())).fit(X, y)
+    named = quick(max_iter=30, tol=1.0, experts=name).fit(X, y)
+    np.testing.assert_array_equal(own.theta_, named.theta_)
+    assert f"2 {name} experts" in repr(own) and own.get_params()["experts"] == EXPERTS[name]()
+    with pytest.raises(ValueError, match=r"experts expects one of .* or an object such as Gaussian\(\), whose"):
+        quick(experts=Gaussian(shared=True)).fit(X, y)
+    with pytest.raises(ValueError, match="Classes are for MoEClassifier"):
+        quick(experts=EXPERTS["multinomial"]()).fit(X, y)
+
+
 def test_pickle_keeps_predictions(diabetes, fitted):
     X, y = diabetes
     copy = pickle.loads(pickle.dumps(fitted))
     for method in ("predict", "predict_std", "predict_gate", "predict_experts", "predict_interval"):
         np.testing.assert_array_equal(getattr(copy, method)(X), getattr(fitted, method)(X))
     assert copy.bic(X, y) == fitted.bic(X, y) and copy.init_results_.equals(fitted.init_results_)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"penalty": "ridge"}, {"penalty": None}),
+        ({}, {"penalty": "ridge", "gate": "laplace"}),
+        ({"experts": "gaussian"}, {"experts": "poisson"}),
+        ({"gate": "hierarchical", "n_experts": 4}, {"gate": "softmax", "n_experts": 2}),
+        ({"warm_start": True}, {"penalty": "ridge"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_refit_leaves_its_own_attributes_alone(diabetes, before, after):
+    X, y = (diabetes[0] - diabetes[0].mean()) / diabetes[0].std(), diabetes[1].round()
+    first, fresh = quick(max_iter=20, **before), quick(max_iter=20, **before).set_params(**after)
+    again = first.fit(X, y).set_params(**after).fit(X.to_numpy(), y)
+    assert vars(again).keys() == vars(fresh.fit(X.to_numpy(), y)).keys()
 
 
 def test_a_pickle_holds_no_training_data():

@@ -68,6 +68,26 @@ def test_strength_zero_is_maximum_likelihood(data):
     np.testing.assert_allclose(none.coef_, free.coef_, atol=1e-4)
 
 
+@pytest.mark.parametrize("given", [{}, {"variance": "shared"}])
+@pytest.mark.parametrize("penalty", [Lasso(0.0), GroupLasso(0.0)])
+def test_strength_zero_keeps_every_column(penalty, given):
+    """More columns than those on which starts compete."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 30))
+    y = X @ (0.3 * rng.standard_normal(30)) + rng.standard_normal(200)
+    free, none = MoERegressor(1).fit(X, y), MoERegressor(1, penalty=penalty, **given).fit(X, y)
+    assert none.loglik_ == pytest.approx(free.loglik_, abs=1e-8) and none.dof_ == free.dof_
+
+
+def test_strength_zero_counts_what_is_identified(data):
+    X, labels, y = data
+    given = {"n_init": 2, "random_state": 0}
+    three = MoERegressor(3, penalty=Lasso(0.0), variance="shared", **given).fit(X[:, :2], y)
+    assert three.dof_ == 2 * 3 + 3 * 3 + 1
+    classes = MoEClassifier(1, penalty=Lasso(0.0)).fit(X, np.digitize(y, [-1, 1]))
+    assert classes.certificate_["kind"] == "interior" and classes.dof_ == 2 * (X.shape[1] + 1)
+
+
 def test_a_large_strength_leaves_intercepts_alone(data):
     X, y, _ = data
     one = MoERegressor(1, penalty=Lasso(5.0)).fit(X, y)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
+from watching import EachIteration
 
-from moegate import MoERegressor
+from moegate import HierarchicalGate, MoERegressor, TopKGate
 from moegate.estimators.data import make_rows
 from moegate.experts import Gaussian
 from moegate.initialization import KINDS, Sample, starts
 from moegate.runs import Run, best
+from moegate.solvers import Solution, certify
 
 quick = partial(MoERegressor, n_init=1, random_state=0)
 
@@ -174,6 +176,33 @@ def test_a_warm_start_of_another_shape_is_refused(data, change):
     assert model.set_params(warm_start=False).fit(*data).loglik_ < 0
 
 
+# solvers of the user's own --------------------------------------------------------------------------------------------
+
+
+class OwnSolver:
+    """No dataclass; climbs by EM steps alone."""
+
+    monitor = None
+
+    def solve(self, likelihood, theta):
+        history = [likelihood.value(theta)]
+        for _ in range(30):
+            theta = likelihood.em_step(theta)[1]
+            history.append(likelihood.value(theta))
+        certificate = certify(likelihood, theta, 1.0)
+        return Solution(theta, history[-1], np.array(history), certificate["kind"] != "none", certificate)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_solver_needs_nothing_but_solve(data):
+    model = quick(solver=OwnSolver()).fit(*data)
+    assert model.n_iter_ == 31 and np.all(np.diff(model.loglik_history_) >= -1e-8)
+    heard = quick(solver=OwnSolver()).set_callbacks(EachIteration(print)).fit(*data)
+    assert heard.loglik_ == pytest.approx(model.loglik_, rel=1e-12)
+    with pytest.raises(ValueError, match='solver expects "auto" or "proximal" under a lasso'):
+        quick(solver=OwnSolver(), penalty="lasso").fit(*data)
+
+
 # init -----------------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +223,39 @@ def test_a_fitted_estimator_is_its_parameters(data, fitted):
     assert model.n_iter_ <= 3 and model.loglik_ == pytest.approx(fitted.loglik_, abs=1e-9)
     with pytest.raises(ValueError, match=r"init expects parameters of shape \(18,\) .*, got \(11,\)"):
         quick(n_experts=3, init=fitted).fit(*data)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"gate": "dense_to_sparse"}, {"gate": "softmax"}),
+        ({"gate": "softmax"}, {"gate": "sigmoid"}),
+        ({"experts": "gaussian", "expert_features": [0]}, {"experts": "poisson", "expert_features": None}),
+        (
+            {"n_experts": 4, "gate": HierarchicalGate(branches=(1, 3))},
+            {"n_experts": 4, "gate": HierarchicalGate(branches=(3, 1))},
+        ),
+        (
+            {"n_experts": 4, "gate": HierarchicalGate(children="softmax")},
+            {"n_experts": 4, "gate": HierarchicalGate(children="modified_softmax")},
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_with_another_gate_or_other_experts_is_refused(data, first, then):
+    X, y = data
+    begun = quick(max_iter=5, **first).fit(X, y.round())
+    with pytest.raises(ValueError, match=r"init expects a fit with a gate and experts of the same kind, .* got "):
+        quick(init=begun, **then).fit(X, y.round())
+    with pytest.raises(ValueError, match=r"warm_start expects a fit .* fit without warm_start"):
+        begun.set_params(warm_start=True, **then).fit(X, y.round())
+
+
+def test_a_fit_of_the_same_kind_may_have_other_constants(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        begun = quick(4, max_iter=20, gate=TopKGate(3)).fit(*data)
+        assert list(quick(4, max_iter=20, gate=TopKGate(2), init=begun).fit(*data).init_results_.kind) == ["init"]
 
 
 def test_responsibilities_of_a_fit_lead_back_to_it(data, fitted):

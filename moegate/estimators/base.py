@@ -28,6 +28,8 @@ from .progress import Progress
 from .report import Described, ending_message, put_aside, runs_table
 from .training import evaluation_rows, training_data
 
+CHECKED = ("n_features_in_", "feature_names_in_", "classes_", "class_weight_")  # learned by the checks of the data
+
 
 class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     """Fitting and evaluation of a mixture of experts; the parameters are those of `MoERegressor`."""
@@ -44,7 +46,8 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
                 winner = runs[0]
             else:
                 runs, winner = self._searched(likelihood, data, X, y, metadata)
-            vars(self).update(self._learned(likelihood, data, winner), init_results_=runs_table(runs))
+            learned = self._learned(likelihood, data, winner)
+            self._keep(learned | {"init_results_": runs_table(runs, "objective_" in learned)})
         message = put_aside(runs, winner, likelihood) or ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -66,7 +69,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
     @property
     def _sparse(self):
         """Whether the penalty makes coefficients exactly zero."""
-        return getattr(options.check_penalty(self.penalty), "sparse", False)
+        return getattr(options.working_penalty(self), "sparse", False)
 
     def _check(self, X, y, sample_weight=None, exposure=None):
         """Checked data and the gate; also checks the parameters and sets what scikit-learn learns from X."""
@@ -84,7 +87,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
 
     def _likelihood(self, data, gate):
         """The penalised likelihood to climb, in scaled coordinates."""
-        model, penalty = self._build_model(data, gate), options.check_penalty(self.penalty)
+        model, penalty = self._build_model(data, gate), options.working_penalty(self)
         built = None if penalty is None or penalty.sparse else penalty.build(model, data.rows.units)
         return Likelihood(model, data.rows, penalty=built)
 
@@ -117,6 +120,12 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         return search(likelihood, solver, self.init, self.n_init, entropy, self.n_jobs, progress.tasks)
 
     # what is learned ------------------------------------------------------------------------------------------------
+
+    def _keep(self, learned):
+        """Put what a fit learned in the place of what an earlier one did."""
+        for name in [name for name in vars(self) if name.endswith("_") and name not in CHECKED]:
+            delattr(self, name)
+        vars(self).update(learned)
 
     def _learned(self, likelihood, data, run):
         """Fitted attributes from a run, in user units."""

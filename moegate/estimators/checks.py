@@ -34,6 +34,12 @@ def check_fitted(estimator):
     check_is_fitted(estimator)
 
 
+def weighs_classes(estimator):
+    """Whether classes of a fit have weights other than one, so that what it maximised is no likelihood of the rows."""
+    weights = getattr(estimator, "class_weight_", None)
+    return weights is not None and bool(np.any(weights != 1))
+
+
 def check_data(estimator, X, **options):
     """scikit-learn's validation to float64, with a remedy where its message names none.
 

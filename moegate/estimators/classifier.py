@@ -25,7 +25,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         K.
     gate : str, GateSpec or Gate, default="softmax"
         pi(x), as for `MoERegressor`.
-    experts : {"multinomial"}, default="multinomial"
+    experts : {"multinomial"} or `moegate.experts.Multinomial()`, default="multinomial"
     solver, init, n_init, max_iter, tol, gate_features, expert_features, warm_start, random_state, n_jobs
         As for `MoERegressor`.
     penalty : "ridge", Ridge or None, default="ridge"
@@ -33,7 +33,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         to have an answer. None is maximum likelihood, which then says that an expert diverges.
     class_weight : dict or "balanced", optional
         Weights of the classes, multiplied with those of the rows: a dict by label, or inversely proportional to the
-        classes' frequencies.
+        classes' frequencies. Log-likelihood and criteria are then sums with these weights: AIC, BIC and ICL compare
+        only fits with the same ones, and mean little unless those of the rows have a mean of one, as "balanced" has.
+        `infer` takes them as sampling weights, `bootstrap` draws rows.
 
     Attributes
     ----------

@@ -14,7 +14,8 @@ def resolve_columns(spec, X, names, n_features, argument, left_out=()):
     Parameters
     ----------
     spec : None, sequence of int or str, boolean mask, slice or callable
-        None is all columns, an empty sequence none; a callable gets X as passed to `fit`.
+        None is all columns, an empty sequence none; a slice by names ends with the last one named; a callable gets X as
+        passed to `fit`.
     X : array-like or frame
         As passed to `fit`.
     names : sequence of str or None
@@ -38,7 +39,7 @@ def resolve_columns(spec, X, names, n_features, argument, left_out=()):
     if spec is None:
         return tuple(c for c in range(n_features) if c not in left_out)
     if isinstance(spec, slice):
-        return tuple(range(n_features)[spec])
+        return _from_slice(spec, names, n_features, argument)
     spec = [spec] if isinstance(spec, (str, numbers.Number)) else list(spec)
     if spec and all(isinstance(c, (bool, np.bool_)) for c in spec):
         return _from_mask(spec, n_features, argument)
@@ -52,6 +53,16 @@ def _from_mask(mask, n_features, argument):
     if len(mask) != n_features:
         raise ValueError(f"{argument} as a mask expects {n_features} entries, one per column of X, got {len(mask)}.")
     return tuple(np.flatnonzero(mask).tolist())
+
+
+def _from_slice(spec, names, n_features, argument):
+    """Columns of a slice; a name ends it with its column, a number before it."""
+    ends = ((spec.start, 0), (spec.stop, 1))
+    ends = [index(end, names, n_features, argument) + more if isinstance(end, str) else end for end, more in ends]
+    try:
+        return tuple(range(n_features)[slice(*ends, spec.step)])
+    except TypeError as error:
+        raise ValueError(f"{argument} expects a slice of column indices or names, got {spec!r}.") from error
 
 
 def index(column, names, n_features, argument):

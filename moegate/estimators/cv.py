@@ -26,6 +26,12 @@ class StrengthChosen:
         """Fit the path on all rows, choose a knot, and take over its estimator."""
         if self.criterion not in ("cv", *CRITERIA):
             raise ValueError(f"criterion expects one of {['cv', *CRITERIA]}, got {self.criterion!r}.")
+        if not getattr(options.check_penalty(self.penalty), "sparse", False):
+            raise ValueError(
+                f"{type(self).__name__} expects a penalty that chooses columns, 'lasso', 'elastic_net', 'group_lasso' "
+                f"or an object such as Lasso(), got {self.penalty!r}; choose the strength of a Ridge by scikit-learn's "
+                "GridSearchCV over penalty__alpha."
+            )
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         base, metadata = self._base(), given(**metadata)
@@ -52,7 +58,9 @@ class StrengthChosen:
         y = np.asarray(y)
         weight = check_weight(metadata.pop("sample_weight", 1.0), len(y))
         tests = folds(self.cv, y, is_classifier(self), self.random_state)
-        _check_folds(tests, y, weight, is_classifier(self))
+        if len(tests) < 2:
+            raise ValueError(f"cv expects two folds or more, got {len(tests)}.")
+        check_folds(tests, y, weight, is_classifier(self))
         alone = clone(base).set_params(n_jobs=None)
         tasks = (delayed(_held_out)(alone, X, y, path.alphas, weight, test, metadata) for test in tests)
         scores = np.array(Parallel(n_jobs=self.n_jobs)(tasks)).T
@@ -69,17 +77,15 @@ def folds(cv, y, classes, random_state):
     return [np.isin(rows, test) for _, test in check_cv(cv, y, classifier=classes).split(rows, y)]
 
 
-def _check_folds(tests, y, weight, classes):
-    """Two folds or more, each with rows to score and, of classes, with all of them to fit to."""
-    if len(tests) < 2:
-        raise ValueError(f"cv expects two folds or more, got {len(tests)}.")
+def check_folds(tests, y, weight, classes):
+    """Folds with rows to score and, of classes, with all of them to fit to."""
     for fold, test in enumerate(tests):
         if not weight[test].any():
             raise ValueError(f"cv expects held-out rows of positive weight, got none in fold {fold}; lower cv.")
-        lost = set(np.unique(y)) - set(np.asarray(y)[~test & (weight > 0)]) if classes else ()
+        lost = np.setdiff1d(y, np.asarray(y)[~test & (weight > 0)]).tolist() if classes else []
         if lost:
             raise ValueError(
-                f"cv expects rows of every class outside each fold, got none of {sorted(lost)} outside fold {fold}; "
+                f"cv expects rows of every class outside each fold, got none of {lost} outside fold {fold}; "
                 'lower cv, leave out the class, or use criterion="bic".'
             )
 

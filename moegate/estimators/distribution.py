@@ -51,7 +51,7 @@ class Distribution:
         ndarray of shape (n,)
         """
         check_is_fitted(self)
-        y = np.full(len(X), y) if isinstance(y, numbers.Real) else y
+        y = np.full(len(X), y) if np.ndim(y) == 0 else y
         return np.exp(self._by_row(lambda theta, block: self.model_.log_cdf(theta, block, block.y), X, y, exposure))
 
     @row_wise

@@ -63,7 +63,7 @@ class Knot:
         learned = self.base._learned(problem.likelihood.unpenalised(), self.data.only(problem), run)
         free = {} if basis is None else {"free_": basis}
         seen = {name: value for name, value in vars(self.base).items() if name.endswith("_")}
-        vars(made).update(seen | learned | free, init_results_=runs_table([run]))
+        vars(made).update(seen | learned | free, init_results_=runs_table([run], "objective_" in learned))
         return made
 
     def message(self, run):

@@ -53,12 +53,22 @@ def check_scores(likelihood):
 
 
 def check_experts(experts, allowed):
-    """The class of an expert family, from its name."""
-    if isinstance(experts, str) and experts in allowed:
-        return EXPERTS[experts]
-    known = isinstance(experts, str) and experts in EXPERTS
+    """The class of an expert family, from its name or from an object of it."""
+    name = experts_name(experts)
+    if isinstance(name, str) and name in allowed:
+        return EXPERTS[name]
+    known = isinstance(name, str) and name in EXPERTS
     other = " Classes are for MoEClassifier, numbers and counts for MoERegressor." if known else ""
-    raise ValueError(f"experts expects one of {sorted(allowed)}, got {experts!r}.{other}")
+    raise ValueError(
+        f"experts expects one of {sorted(allowed)}, or an object such as {EXPERTS[allowed[0]].__name__}(), whose "
+        f"constants the fit finds, got {experts!r}.{other}"
+    )
+
+
+def experts_name(experts):
+    """The name of an expert family from an object of it, as its class makes it; anything else as it is."""
+    found = (name for name, family in EXPERTS.items() if type(experts) is family and experts == family())
+    return next(found, experts)
 
 
 def check_solver(solver, likelihood, max_iter, tol):
@@ -80,11 +90,11 @@ def check_proximal(solver, likelihood, max_iter):
             f"A lasso expects a smooth gate that is linear in its parameters, such as softmax, got {gate!r}; use "
             "penalty=Ridge(alpha), or another gate."
         )
-    if isinstance(solver, str):
-        if solver not in ("auto", "proximal"):
-            raise ValueError(f'solver expects "auto" or "proximal" under a lasso, got {solver!r}.')
-        return Proximal(max_iter=max_iter)
-    return solver
+    if isinstance(solver, Proximal):
+        return solver
+    if not isinstance(solver, str) or solver not in ("auto", "proximal"):
+        raise ValueError(f'solver expects "auto" or "proximal" under a lasso, got {solver!r}.')
+    return Proximal(max_iter=max_iter)
 
 
 def check_penalty(penalty):
@@ -102,20 +112,40 @@ def check_penalty(penalty):
     return penalty
 
 
+def working_penalty(estimator):
+    """The penalty, or None where its strength is zero; one that ties variances works at any strength."""
+    penalty = check_penalty(estimator.penalty)
+    return penalty if getattr(estimator, "variance", "free") == "shared" or takes(penalty) else None
+
+
+def takes(penalty):
+    """Whether a penalty, or None, takes anything from the likelihood."""
+    return penalty is not None and bool(penalty.alpha or penalty.gate_alpha)
+
+
+def penalised(estimator):
+    """Whether a penalty took something from the likelihood of a fit."""
+    if not hasattr(estimator, "objective_"):
+        return False
+    given = estimator.penalty is None or takes(check_penalty(estimator.penalty))  # which may have been set since
+    return given or not np.isclose(estimator.objective_, estimator.loglik_, rtol=1e-9, atol=0)
+
+
 def check_variance(estimator, n_rows):
     """Whether all Gaussian experts have one variance."""
     variance, penalty = getattr(estimator, "variance", "free"), check_penalty(estimator.penalty)
     sparse, scaled = getattr(penalty, "sparse", False), getattr(penalty, "scaled", True)
     if variance not in ("free", "shared"):
         raise ValueError(f'variance expects "free" or "shared", got {variance!r}.')
-    if variance == "shared" and estimator.experts != "gaussian":
+    gaussian = experts_name(estimator.experts) == "gaussian"
+    if variance == "shared" and not gaussian:
         raise ValueError(f'variance="shared" is for Gaussian experts, got experts={estimator.experts!r}; leave it out.')
     if variance == "shared" and not sparse:
         raise ValueError(
             f'variance="shared" expects a lasso, got penalty={estimator.penalty!r}; for maximum likelihood with one '
             "variance pass penalty=Lasso(0)."
         )
-    if estimator.experts == "gaussian" and not scaled:
+    if gaussian and not scaled:
         if variance == "free":
             raise ValueError(
                 "A penalty of slopes in units of the response (scaled=False) does not select where each expert has its "
@@ -136,9 +166,10 @@ def check_init(init):
             f"init expects a fitted mixture of experts, got {type(init).__name__} without `theta_`. Where scikit-learn "
             "clones the model, as in GridSearchCV, wrap it: init=sklearn.frozen.FrozenEstimator(fitted)."
         )
-    if isinstance(init, str) and init not in ("auto", *KINDS):
-        known = ["auto", *KINDS]
+    if init is None or (isinstance(init, str) and init not in ("auto", *KINDS)):
+        remedy = '; leave it out for "auto"' if init is None else ""
         raise ValueError(
-            f"init expects one of {known}, parameters, responsibilities or a fitted estimator, got {init!r}."
+            f"init expects one of {['auto', *KINDS]}, parameters, responsibilities or a fitted estimator, got "
+            f"{init!r}{remedy}."
         )
     return init

@@ -1,5 +1,7 @@
 """Where a single run begins when the user, or one expert, leaves nothing to search."""
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 
 from ..runs import pooled, unclimbed
@@ -31,11 +33,11 @@ def origin(estimator, likelihood, data):
     if estimator.n_experts == 1:
         return unclimbed(likelihood, pooled(likelihood), "pooled")
     if estimator.warm_start and hasattr(estimator, "theta_"):
-        return unclimbed(likelihood, _from_theta(likelihood, estimator.theta_, "warm_start"), "warm_start")
+        return unclimbed(likelihood, _from_fit(likelihood, estimator, "warm_start"), "warm_start")
     if isinstance(init, str):
         return None
     if hasattr(init, "theta_"):
-        return unclimbed(likelihood, _from_theta(likelihood, init.theta_, "init"), "init")
+        return unclimbed(likelihood, _from_fit(likelihood, init, "init"), "init")
     try:
         init = np.asarray(init, dtype=float)
     except (TypeError, ValueError) as error:
@@ -45,6 +47,27 @@ def origin(estimator, likelihood, data):
     if init.ndim == 1:
         return unclimbed(likelihood, _from_theta(likelihood, init, "init"), "init")
     return unclimbed(likelihood, _from_responsibilities(likelihood, init, data), "init")
+
+
+def _from_fit(likelihood, fit, what):
+    """Parameters of a fit whose gate and experts are of the same kind."""
+    then, now = getattr(fit, "model_", None), likelihood.model
+    if then is not None and [kind(then.gate), kind(then.experts)] != [kind(now.gate), kind(now.experts)]:
+        raise ValueError(
+            f"{what} expects a fit with a gate and experts of the same kind, {now.gate} and "
+            f"{type(now.experts).__name__}, got {then.gate} and {type(then.experts).__name__}; fit without {what} "
+            "after changing the model, or pass as init responsibilities, or theta_ where parameters mean the same."
+        )
+    return _from_theta(likelihood, fit.theta_, what)
+
+
+def kind(piece):
+    """What parameters mean: the types of which a gate or a family is made, and the sizes of a tree."""
+    if is_dataclass(piece):
+        return type(piece), *(kind(getattr(piece, field.name)) for field in fields(piece))
+    if isinstance(piece, tuple):
+        return tuple(part if isinstance(part, int) else kind(part) for part in piece if not isinstance(part, float))
+    return None
 
 
 def _from_theta(likelihood, theta, what):

@@ -198,7 +198,7 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
         raise ValueError(
             f"lasso_path expects penalty=Lasso(), ElasticNet() or GroupLasso(), got {estimator.penalty!r}."
         )
-    estimator = clone(estimator)
+    estimator = clone(estimator).set_params(penalty=penalty.at(1.0))  # at a strength of zero it would be none
     with threadpool_limits(limits=1, user_api="blas"):
         data, gate = estimator._check(X, y, **given(sample_weight=sample_weight, exposure=exposure))
         whole = SparseFit(estimator._likelihood(data, gate), penalty)

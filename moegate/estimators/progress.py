@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from sklearn.callback import CallbackContext
 
+from ..fitting import adjusted
 from ..runs import climb
 from .checkpoint import stood
 
@@ -62,8 +63,7 @@ class RunTask:
         """See `fitting.climb`."""
         self.run = run = self._resumed(likelihood, run, stage)
         self._begin(self.context)
-        watched = replace(solver, monitor=self.iteration) if hasattr(solver, "monitor") else solver
-        end = climb(likelihood, watched, run, stage)
+        end = climb(likelihood, adjusted(solver, monitor=self.iteration), run, stage)
         self.progress.stopped |= self._end(self.context, end)
         return end
 

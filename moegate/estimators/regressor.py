@@ -8,6 +8,7 @@ from .base import MoEBase
 from .checks import check_data, check_exposure, refuse_missing
 from .columns import index
 from .distribution import Distribution
+from .options import experts_name
 
 
 class MoERegressor(Distribution, RegressorMixin, MoEBase):
@@ -25,24 +26,26 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         pi(x): a name ("softmax", "top_k", "dense_to_sparse", "activation", "modified_softmax", "laplace", "sigmoid",
         "cosine", "sparsemax", "gumbel", "hierarchical"), a specification such as `TopKGate(k=2)`, or a composition
         `Gate(scores, link)`.
-    experts : {"gaussian", "poisson"}, default="gaussian"
-        Family of f_k.
+    experts : {"gaussian", "poisson"} or object, default="gaussian"
+        Family of f_k: a name, or `moegate.experts.Gaussian()` or `Poisson()`.
     solver : {"auto", "newton", "lbfgs", "em", "squarem", "continuation"} or object, default="auto"
         "auto" is "continuation" for a gate with a path (top-K, sparsemax, Gumbel, a temperature schedule), else
-        "newton" up to 500 parameters and "lbfgs" above.
+        "newton" up to 500 parameters and "lbfgs" above. An object has `solve(likelihood, theta)`, which returns a
+        `moegate.solvers.Solution`; a dataclass with `max_iter` is also asked for short climbs, one with `monitor` says
+        to callbacks where it is.
     penalty : None, "ridge", or Ridge, Lasso, ElasticNet or GroupLasso, default=None
         Subtracted from the mean log-likelihood, see `Ridge` and `Lasso`.
     init : str, ndarray or fitted estimator, default="auto"
         A kind of start ("regressions", "random", "dirichlet", "hyperplane", "kmeans", "quantile"), "auto" for all of
-        them in turn, parameters `theta` (p,), responsibilities (n, K), or a fitted estimator (wrapped in
-        `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
+        them in turn, parameters `theta` (p,), responsibilities (n, K), or an estimator fitted with a gate and experts
+        of the same kind (wrapped in `sklearn.frozen.FrozenEstimator` where scikit-learn clones the model).
     n_init : int, default=10
         Long runs; each is the best of about ten short ones. About half as many where the gate has a path.
     max_iter : int, default=500
         Solver iterations of one run, after its first EM steps.
     tol : float, default=1e-8
         Log-likelihood that a Newton step may still gain at the end.
-    gate_features, expert_features : None, list of int or str, or callable, default=None
+    gate_features, expert_features : None, list of int or str, slice, mask or callable, default=None
         Columns of the gate and of the experts; None is all, an empty list an intercept only.
     warm_start : bool, default=False
         Start from the previous fit's `theta_` alone.
@@ -77,7 +80,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         the jumps or kinks of a gate that is not smooth) or "none"; `decrement`, `min_eigenvalue`, `em_rate`,
         `at_boundary`, `gate_diverged`, `experts_diverged`: see `moegate.solvers.certify`.
     init_results_ : pandas.DataFrame
-        The end of every run.
+        The end of every run: `loglik`, under a penalty also `objective`, how it ended, and its history.
     model_ : MixtureOfExperts
     gate_coef_, gate_intercept_ : ndarray of shape (K, d), (K,)
         Gate slopes and intercepts per unit of x, centred over experts; for gates that have them.
@@ -191,7 +194,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
 
     def _check_response(self, y):
         """Check the response of the rows with a positive weight."""
-        if self.experts == "poisson":
+        if experts_name(self.experts) == "poisson":
             return _check_counts(y)
         with np.errstate(over="ignore"):
             spread = np.ptp(y)
@@ -204,7 +207,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
 
     def _admitted(self, y):
         """Responses at which the log-likelihood can be asked for."""
-        if self.experts == "poisson":
+        if experts_name(self.experts) == "poisson":
             _check_integers(y)
         return y
 
@@ -215,7 +218,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         return (index(self.exposure, names, self.n_features_in_, "exposure"),)
 
     def _offset(self, X, exposure=None):
-        if self.experts != "poisson" or (exposure is None and self.exposure is None):
+        if experts_name(self.experts) != "poisson" or (exposure is None and self.exposure is None):
             return super()._offset(X, self.exposure if exposure is None else exposure)
         exposure = X[:, self._left_out()[0]] if exposure is None else exposure
         return np.log(check_exposure(exposure, len(X)))

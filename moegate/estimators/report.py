@@ -5,26 +5,30 @@ from html import escape
 import numpy as np
 
 from ..gates import Gate
+from .options import experts_name
 
 EMPTY = 0.5  # rows below which an expert has none
 EXACT_SHARE = 0.05  # of the rows, with as many different responses, that an expert must fit exactly to be told of
 NEGLIGIBLE = 1e-4  # log-likelihood below which a gain that is left does not matter
 
 
-def runs_table(runs):
+def runs_table(runs, penalised=False):
     """One row per run, as a DataFrame.
 
     Parameters
     ----------
     runs : list of Run
+    penalised : bool
+        Whether a penalty was subtracted.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `start`, `kind`, `loglik`, `n_iter`, `converged`, `degenerate`, `stage` ("short": a few EM steps;
-        "middle": some solver iterations; "long": climbed to its end; "full": climbed on all rows after a subsample),
-        `n_rows`, `certificate` (its kind) and `history` (log-likelihood after each iteration). The last stage comes
-        first; within one, sound before degenerate, then the likelihood.
+        Columns `start`, `kind`, `loglik`, under a penalty `objective` (`loglik` less the penalty), `n_iter`,
+        `converged`, `degenerate`, `stage` ("short": a few EM steps; "middle": some solver iterations; "long": climbed
+        to its end; "full": climbed on all rows after a subsample), `n_rows`, `certificate` (its kind) and `history` (of
+        the log-likelihood, under a penalty of the objective, after each iteration). The last stage comes first; within
+        one, sound before degenerate, then what was maximised.
     """
     import pandas as pd
 
@@ -32,7 +36,8 @@ def runs_table(runs):
         {
             "start": run.start,
             "kind": run.kind,
-            "loglik": run.loglik,
+            "loglik": run.loglik + run.taken,
+            **({"objective": run.loglik} if penalised else {}),
             "n_iter": len(run.history),
             "converged": run.converged,
             "degenerate": bool(run.degenerate),
@@ -63,10 +68,10 @@ def fitted_line(estimator):
     """K, gate, log-likelihood and certificate of a fit in one line; empty before it."""
     if not hasattr(estimator, "certificate_"):
         return ""
-    K, gate = estimator.model_.n_experts, estimator.gate
+    K, gate, experts = estimator.model_.n_experts, estimator.gate, experts_name(estimator.experts)
     name = {str: gate, Gate: str(gate)}.get(type(gate), type(gate).__name__)
     return (
-        f"{K} {estimator.experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
+        f"{K} {experts} expert{'s' * (K != 1)}, gate {name}: log-likelihood {estimator.loglik_:.2f}, "
         f"certificate {estimator.certificate_['kind']}"
     )
 
@@ -134,9 +139,12 @@ def _degenerate(run, likelihood):
     searched = run.kind not in ("init", "warm_start")
     why = "No start found a fit without such an expert" if searched else "The given start led there"
     remedy = "Lower n_experts, raise n_init" if searched else "Use init='auto', lower n_experts"
+    data, model = likelihood.rows, likelihood.model
+    two = model.experts.response and data.local and len(np.unique(data.y)) == 2
+    classes = " The response has two values only: MoEClassifier is for classes." if two else ""
     return (
         f"Degenerate fit: {experts}. {why}, and the likelihood is unbounded near it. {remedy}, or look for tied "
-        "responses, exact linear relations and gross outliers in the data."
+        f"responses, exact linear relations and gross outliers in the data.{classes}"
     )
 
 

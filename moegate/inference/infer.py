@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from ..estimators.checks import check_fitted
+from ..estimators.checks import check_fitted, weighs_classes
+from ..estimators.options import penalised
 from ..likelihood import Likelihood
 from .bands import jacobian, square_root
 from .covariance import COVARIANCES, curvature
@@ -46,7 +47,7 @@ def infer(
     Parameters
     ----------
     estimator : MoERegressor or MoEClassifier
-        Fitted without a penalty; `LassoPath.estimator` refits what a lasso selected.
+        Fitted without a penalty, or with one of strength zero; `LassoPath.estimator` refits what a lasso selected.
     X : array-like of shape (n, d)
     y : array-like of shape (n,)
         The rows of the fit.
@@ -57,7 +58,7 @@ def infer(
         Labels of the groups, for "cluster".
     weights : {"frequency", "sampling"}, default="frequency"
         What weights mean: the same row so many times, or the inverse probability of having been drawn, for which only
-        "sandwich" and "cluster" hold.
+        "sandwich" and "cluster" hold. A fit with class weights takes "sampling" only.
     reference : int, optional
         Expert against which gate rows are contrasts; the last by default. Each gate of a tree has its last child.
     exposure : array-like of shape (n,), optional
@@ -70,7 +71,8 @@ def infer(
     Raises
     ------
     ValueError
-        Under a penalty, on other rows than those of the fit, or at a point that is no maximum.
+        Under a penalty, on other rows than those of the fit, at a point that is no maximum, or with class weights taken
+        as frequencies.
 
     Warns
     -----
@@ -102,7 +104,7 @@ def infer(
         likelihood, theta = estimator.likelihood(X, y, sample_weight, **given), estimator.theta_
         value = _check_rows(estimator, likelihood)
         groups = _codes(groups, likelihood) if kind == "cluster" else None
-        scaled, inner, back = _scaled(likelihood, theta, getattr(estimator, "free_", None))
+        scaled, inner, back = _scaled(likelihood, theta, _free(estimator))
         at = curvature(scaled, inner)
         cov = COVARIANCES[kind](at, scaled, inner, groups, weights)
         parameters = Parameters(estimator.model_, reference, tuple(map(str, getattr(estimator, "classes_", ()))))
@@ -125,7 +127,7 @@ def infer(
 def _check(estimator, kind, groups, weights, reference):
     """What can be refused without the data; the reference expert as a count from zero."""
     K = estimator.model_.n_experts
-    if getattr(estimator, "objective_", None) is not None:
+    if penalised(estimator):
         selected = "n_nonzero" in estimator.certificate_
         remedy = "use lasso_path and LassoPath.estimator(), whose errors take the selection as given"
         raise ValueError(
@@ -144,6 +146,11 @@ def _check(estimator, kind, groups, weights, reference):
     if weights == "sampling" and kind not in ("sandwich", "cluster"):
         raise ValueError(
             f'weights="sampling" expects kind="sandwich" or "cluster", got {kind!r}, which would not hold.'
+        )
+    if weights == "frequency" and weighs_classes(estimator):
+        raise ValueError(
+            f'infer expects weights="sampling" with kind="sandwich" or "cluster" for a fit with class_weight='
+            f"{estimator.class_weight!r}, got weights={weights!r}, kind={kind!r}: a class weight does not repeat a row."
         )
     return check_reference(reference, K)
 
@@ -173,13 +180,33 @@ def _count(rows):
 
 def _codes(groups, likelihood):
     """Groups as codes 0, 1, ..."""
-    groups = np.asarray(groups)
+    from pandas import isna
+
+    groups = np.asarray(groups, dtype=None if hasattr(groups, "dtype") else object)
     if groups.shape != (likelihood.rows.n_rows,):
         raise ValueError(f"groups expects shape ({likelihood.rows.n_rows},), got {groups.shape}.")
-    labels, codes = np.unique(groups, return_inverse=True)
+    missing = np.flatnonzero(isna(groups))
+    if missing.size:
+        raise ValueError(f"groups expects the group of every row, got none in row {missing[0]}; drop the rows without.")
+    try:
+        labels, codes = np.unique(groups, return_inverse=True)
+    except TypeError as error:
+        raise ValueError("groups expects labels of one kind, got several; write all as text (str).") from error
     if len(labels) < 2:
         raise ValueError("groups expects at least two groups, got one.")
     return codes
+
+
+def _free(estimator):
+    """Basis of the scaled parameters that are free: of a refit, or with one scale for all experts; None if all are."""
+    model, free = estimator.model_, getattr(estimator, "free_", None)
+    if free is not None or not getattr(model.experts, "shared", False):
+        return free
+    K, P = model.expert_shape
+    scales = model.n_params - P * np.arange(K)[::-1] - 1
+    basis = np.eye(model.n_params)
+    basis[scales[1:], scales[0]] = 1.0
+    return np.delete(basis, scales[1:], axis=1)
 
 
 def _scaled(likelihood, theta, free=None):

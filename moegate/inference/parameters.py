@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TAKEN = ("intercept", "sigma")  # names of parameters: columns called so are told apart
 MARKS = {"gate_coef": "", "gate_center": "center.", "gate_intercept": ""}  # before the name of a column
 
 
@@ -45,7 +46,7 @@ class Parameters:
     def columns(self, rows):
         """Names of design rows, without the ones."""
         names = self.model.names or tuple(f"x{i}" for i in range(self.model.n_columns))
-        return [names[row] for row in rows[:-1]]
+        return [names[row] + " (column)" * (names[row] in TAKEN) for row in rows[:-1]]
 
     def _gate_items(self, named):
         nodes, contrasts = named.get("gate_nodes", {(): named}), self.model.gate.contrasts()

@@ -21,7 +21,8 @@ class Inference:
     Attributes
     ----------
     names : tuple of str
-        For example `gate[0].income`, `expert[0].intercept`, `expert[0].sigma`; of classes `expert[0].yes.income`.
+        For example `gate[0].income`, `expert[0].intercept`, `expert[0].sigma`; of classes `expert[0].yes.income`. The
+        slope of a column called sigma is `expert[0].sigma (column)`, and likewise with intercept.
     values : ndarray of shape (m,)
         Estimates.
     cov : ndarray of shape (m, m)
@@ -162,8 +163,8 @@ class Inference:
 
         Parameters
         ----------
-        R : str, list of str, dict, or array-like of shape (m,) or (r, m)
-            Names of parameters that are zero, one restriction as a dict of factors by name, or a matrix.
+        R : str, dict, list of these, or array-like of shape (m,) or (r, m)
+            For each restriction the name of a parameter that is zero, or a dict of factors by name; or a matrix.
         q : float or array-like of shape (r,), optional
             Zeros by default.
 
@@ -177,7 +178,7 @@ class Inference:
         ValueError
             Where the statistic has no chi-square distribution: equality of two experts, whose gate is then not
             identified; a gate effect where experts are not separated (equality of two is not rejected, or BIC prefers
-            one expert less); a parameter that is not identified.
+            one expert less); a parameter that is not identified. For names that are unknown or ambiguous.
         """
         R, q = restrictions(self.names, R, q)
         check_regular(self, R, q)
@@ -241,7 +242,8 @@ class Inference:
         """Tables to print: `str()`, `as_html()`, `as_latex()`.
 
         A line above the tables says so where BIC prefers one expert less: standard errors of an over-specified mixture
-        look like any others and mean nothing.
+        look like any others and mean nothing. A line below says how many of the finished runs of the search came
+        within 0.01 of the best log-likelihood: where it is one of many, raise `n_init`.
 
         Returns
         -------

@@ -3,11 +3,14 @@
 import numpy as np
 from scipy.stats import chi2
 
+from ..estimators.options import experts_name
+
 HEADER = ["estimate", "std err", "z", "P>|z|"]
 AFTER_SELECTION = (
     "These columns were chosen on the same rows: standard errors after selection are too small, and their tests and "
     "intervals are not valid."
 )
+REACHED = 0.01  # log-likelihood within which a run counts as having reached the best
 TOP = {"data_aligns": "lrlr", "table_dec_above": "=", "table_dec_below": "=", "colsep": "  "}
 
 
@@ -33,7 +36,7 @@ def _top(result):
     estimator, certificate = result.estimator, result.estimator.certificate_
     left = [
         ("Model:", type(estimator).__name__),
-        ("Experts:", f"{estimator.model_.n_experts} {estimator.experts}"),
+        ("Experts:", f"{estimator.model_.n_experts} {experts_name(estimator.experts)}"),
         ("Gate:", estimator.gate if isinstance(estimator.gate, str) else type(estimator.gate).__name__),
         ("Covariance:", result.kind),
         ("Certificate:", certificate["kind"]),
@@ -117,11 +120,22 @@ def _notes(result):
         )
     if hasattr(result.estimator, "free_"):
         lines.append(f"WARNING: {AFTER_SELECTION}")
+    lines += _runs(result.estimator.init_results_)
     if result.held.any():
         lines.append("held: zero under the penalty, and kept so.")
     if not (result.identified | result.held).all():
         lines.append("not identified: the likelihood does not change, or grows without end, along the parameter.")
     return lines
+
+
+def _runs(table):
+    """How many of several finished runs reached the best one; on a subsample those on it."""
+    runs = table[table["stage"] == "long"]
+    sound = runs["loglik"][~runs["degenerate"].astype(bool)]
+    if len(runs) < 2 or not len(sound):
+        return []
+    reached = int((sound >= sound.max() - REACHED).sum())
+    return [f"{reached} of {len(runs)} finished runs came within {REACHED:g} of the best log-likelihood."]
 
 
 def _text():

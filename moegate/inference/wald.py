@@ -19,11 +19,13 @@ class WaldTest(NamedTuple):
 
 def restrictions(names, R, q=None):
     """Matrix (r, m) and right-hand side (r,) from what a user passes."""
-    if isinstance(R, dict):
-        R = _rows(names, [R])
-    elif isinstance(R, str) or (isinstance(R, (list, tuple)) and all(isinstance(name, str) for name in R)):
-        R = _rows(names, [{name: 1.0} for name in ([R] if isinstance(R, str) else R)])
-    R = np.atleast_2d(np.asarray(R, dtype=float))
+    R = [R] if isinstance(R, (str, dict)) else R
+    if isinstance(R, (list, tuple)) and all(isinstance(part, (str, dict)) for part in R):
+        R = _rows(names, [{part: 1.0} if isinstance(part, str) else part for part in R])
+    try:
+        R = np.atleast_2d(np.asarray(R, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"R expects names, dicts of factors by name, or a matrix, got {R!r}.") from error
     if R.shape[1] != len(names) or np.linalg.matrix_rank(R) < len(R):
         raise ValueError(f"R expects independent rows of length {len(names)}, got shape {R.shape}.")
     q = np.zeros(len(R)) if q is None else np.atleast_1d(np.asarray(q, dtype=float))
@@ -38,6 +40,10 @@ def _rows(names, factors):
         for name, factor in restriction.items():
             if name not in names:
                 raise ValueError(f"Unknown parameter {name!r}; expected one of {list(names)}.")
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"{name!r} names {names.count(name)} parameters; rename the columns, or pass a matrix."
+                )
             row[names.index(name)] = factor
     return R
 
@@ -61,9 +67,10 @@ def check_regular(result, R, q):
 
 def equality(names, k, j):
     """Restrictions that make experts k and j the same."""
-    stems = f"expert[{k}].", f"expert[{j}]."
-    own = [name[len(stems[0]) :] for name in names if name.startswith(stems[0])]
-    return _rows(names, [{stems[0] + name: 1.0, stems[1] + name: -1.0} for name in own])
+    own, other = ([i for i, name in enumerate(names) if name.startswith(f"expert[{e}].")] for e in (k, j))
+    R = np.zeros((len(own), len(names)))
+    R[range(len(own)), own], R[range(len(own)), other] = 1.0, -1.0
+    return R
 
 
 def _check_separated(result):

@@ -64,7 +64,8 @@ class Ridge(BaseEstimator):
     Parameters
     ----------
     alpha : float, default=1e-3
-        Strength, at least 0. With one multinomial expert of three or more classes it is 1 / (n C) of scikit-learn's
+        Strength, at least 0; 0 for experts and gate is no penalty.
+        With one multinomial expert of three or more classes it is 1 / (n C) of scikit-learn's
         `LogisticRegression` on standardised columns; with two classes, where scikit-learn penalises the difference of
         the classes' slopes, it is 2 / (n C).
     gate_alpha : float, optional

@@ -21,7 +21,7 @@ class Lasso(BaseEstimator):
     Parameters
     ----------
     alpha : float, default=0.01
-        Strength for the experts, at least 0.
+        Strength for the experts, at least 0; 0 for experts and gate is no penalty.
     gate_alpha : float, optional
         Strength for the gate; None is `alpha`.
     reference : {None, "last"}, default=None
@@ -99,12 +99,12 @@ class Lasso(BaseEstimator):
         if raw_slopes:
             experts = experts * units.y_scale
         parts = [
-            _rows(model.gate_free.shape, model.gate_rows, gate * size, self._over(model), self._shared),
+            _rows(model.gate_free.shape, model.gate_rows, gate * size, gate > 0 and self._over(model), self._shared),
             _rows(
                 (model.n_experts, model.experts.n_channels, len(model.predictor_rows)),
                 model.expert_rows,
                 experts * size,
-                model.experts.n_channels > 1,
+                experts > 0 and model.experts.n_channels > 1,
                 self._shared,
             ),
         ]
@@ -116,7 +116,10 @@ class Lasso(BaseEstimator):
     _shared = False  # whether a feature's coefficients share one norm
 
     def _over(self, model):
-        """Whether the gate has a row of its own for the last expert: with two, the difference of rows says it all."""
+        """Whether the gate has a row of its own for the last expert: with two, the difference of rows says it all.
+
+        Without a strength there is none either: nothing then fixes the common translation.
+        """
         return model.n_experts > 2 and model.gate.scores.reference and self.reference is None
 
     def _ridge(self, model, units):

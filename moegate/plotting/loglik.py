@@ -100,6 +100,7 @@ class LoglikDisplay:
         """
         check_fitted(estimator)
         table = estimator.init_results_
+        table = table.assign(loglik=table["objective"]) if "objective" in table else table
         runs = table[table["stage"] != "full"]
         ends, histories = _joined(runs)
         return cls(

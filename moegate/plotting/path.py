@@ -69,6 +69,11 @@ class LassoPathDisplay:
         """Draw the path of a fitted `MoERegressorCV` or `MoEClassifierCV`, and what it chose by."""
         from sklearn.utils.validation import check_is_fitted
 
+        if not hasattr(estimator, "criterion"):
+            raise TypeError(
+                "from_estimator expects a fitted MoERegressorCV or MoEClassifierCV, got "
+                f"{type(estimator).__name__}; a path is drawn by LassoPathDisplay.from_path(path)."
+            )
         check_is_fitted(estimator, "path_")
         path, criterion = estimator.path_, estimator.criterion
         held_out = getattr(estimator, "cv_mean_", None)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.parallel import delayed
 
-from ..estimators.cv import folds
+from ..estimators.cv import check_folds, folds
 
 SLOPE_MODELS = 10  # models without which a dimension jump means nothing
 JUMP = 2.0  # falls of the dimension at constants within this factor are one jump
@@ -71,7 +71,9 @@ def _falls(loglik, dof):
 
 def cross_validated(problem, parallel, sizes, cv):
     """-2 times the log-likelihood of held-out rows, by number of experts."""
-    tests = folds(cv, problem.y, is_classifier(problem.estimator), problem.estimator.random_state)
+    y, classes = np.asarray(problem.y), is_classifier(problem.estimator)
+    tests = folds(cv, y, classes, problem.estimator.random_state)
+    check_folds(tests, y, np.ones(len(y)) if problem.weight is None else problem.weight, classes)
     losses = parallel(delayed(_held_out)(problem, K, test) for K in sizes for test in tests)
     return np.reshape(losses, (len(sizes), len(tests))).sum(axis=1)
 

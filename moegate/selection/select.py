@@ -108,7 +108,8 @@ def select_n_experts(
     Notes
     -----
     Under a penalty l is `loglik_`, without the penalty, at the penalised maximum, and D still counts parameters: all
-    criteria are then rough, "cv" excepted. A degenerate fit is chosen only where there is no other. A choice at the end
+    criteria are then rough, "cv" excepted. Class weights are in l and n: scale them so that those of the rows have a
+    mean of one, as "balanced" has. A degenerate fit is chosen only where there is no other. A choice at the end
     of the range asks for a longer one. The likelihood ratio of K against K + 1 is not chi-square; criteria do not use
     it.
 
