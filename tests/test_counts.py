@@ -188,3 +188,16 @@ def test_probabilities_of_what_is_no_count(counts, fitted):
     np.testing.assert_array_equal(fitted.pdf(X, [0.5], exposure=exposure), 0)
     with pytest.raises(ValueError, match="exposure expects shape"):
         fitted.predict(X, exposure=[1.0])
+
+
+def test_the_exposure_of_a_row_of_weight_zero_does_not_matter(counts, fitted):
+    X, exposure, y = counts
+    X, y, weight = np.vstack([X, X[:3]]), np.append(y, y[:3]), np.append(np.ones(500), np.zeros(3))
+    exposure = np.append(exposure, [0.0, -1.0, 0.0])
+    moe = quick().fit(X, y, weight, exposure)
+    assert moe.loglik_ == pytest.approx(fitted.loglik_, rel=1e-10)
+    np.testing.assert_allclose(moe.score_samples(X[:500], y[:500], exposure=exposure[:500]).sum(), fitted.loglik_)
+    assert moe.likelihood(X, y, weight, exposure=exposure).value(moe.theta_) == pytest.approx(moe.loglik_)
+    weight[501] = 1.0
+    with pytest.raises(ValueError, match="exposure expects positive numbers, got -1 in row 501"):
+        quick().fit(X, y, weight, exposure)

@@ -167,8 +167,8 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         """Responses at which the log-likelihood can be asked for."""
         return y
 
-    def _offset(self, X, exposure=None):
-        """Offset of the experts' predictors, (n,), or None."""
+    def _offset(self, X, exposure=None, weight=None):
+        """Offset of the experts' predictors, (n,), or None; rows of weight zero may have any exposure."""
         if exposure is not None:
             raise ValueError(f"exposure is for Poisson experts, got experts={self.experts!r}; leave it out.")
 

@@ -136,13 +136,13 @@ def check_weight(sample_weight, n_rows):
     return weight
 
 
-def check_exposure(exposure, n_rows):
-    """Exposures as a float array (n,).
+def check_exposure(exposure, n_rows, weight=None):
+    """Exposures as a float array (n,), one where the weight is zero, whatever is there.
 
     Raises
     ------
     ValueError
-        Where they are not one finite, positive number per row.
+        Where they are not one finite number per row, positive unless the weight is zero.
     """
     refuse_masked(exposure, "exposure")
     if isinstance(exposure, numbers.Real):
@@ -153,10 +153,11 @@ def check_exposure(exposure, n_rows):
         raise ValueError(f"{error}\nexposure expects one finite number > 0 per row.") from error
     if exposure.shape != (n_rows,):
         raise ValueError(f"exposure expects shape ({n_rows},), one per row of X, got {exposure.shape}.")
-    if exposure.min() <= 0:
-        at = int(np.argmin(exposure))
-        raise ValueError(f"exposure expects positive numbers, got {exposure[at]:g} in row {at}; leave such rows out.")
-    return exposure
+    seen = exposure if weight is None else np.where(weight > 0, exposure, 1.0)
+    if seen.min() <= 0:
+        at = int(np.argmin(seen))
+        raise ValueError(f"exposure expects positive numbers, got {seen[at]:g} in row {at}; leave such rows out.")
+    return seen
 
 
 def warn_of_small_weights(weight):

@@ -214,11 +214,11 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         names = getattr(self, "feature_names_in_", None)
         return (index(self.exposure, names, self.n_features_in_, "exposure"),)
 
-    def _offset(self, X, exposure=None):
+    def _offset(self, X, exposure=None, weight=None):
         if self.experts != "poisson" or (exposure is None and self.exposure is None):
             return super()._offset(X, self.exposure if exposure is None else exposure)
         exposure = X[:, self._left_out()[0]] if exposure is None else exposure
-        return np.log(check_exposure(exposure, len(X)))
+        return np.log(check_exposure(exposure, len(X), weight))
 
 
 def _check_counts(y):

@@ -56,14 +56,14 @@ def evaluation_rows(estimator, X, y, sample_weight, exposure):
         return replace(rows, units=units, columns=columns)
     X, y = estimator._check_X_y(X, y, reset=False)
     weight = estimator._weight(y, check_weight(sample_weight, len(X)))
-    offset = estimator._offset(X, exposure)
+    offset = estimator._offset(X, exposure, weight)
     return Rows(select(X, columns), estimator._admitted(y), weight, units, response, offset=offset)
 
 
 def _in_memory(estimator, family, gate, X_in, y, sample_weight, exposure):
     X, y = estimator._check_X_y(X_in, y)
-    weight, offset = check_weight(sample_weight, len(X)), estimator._offset(X, exposure)
-    weight = estimator._weight(y, weight, reset=True)
+    weight = check_weight(sample_weight, len(X))
+    offset, weight = estimator._offset(X, exposure, weight), estimator._weight(y, weight, reset=True)
     seen = y if weight is None else y[weight > 0]
     estimator._check_response(seen)
     _check_rows(estimator, len(seen))
