@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.stats import poisson
+from sklearn.compose import make_column_selector
 
 from moegate import LaplaceGate, MoERegressor, Ridge
 from moegate.estimators.data import make_rows
@@ -201,3 +202,14 @@ def test_the_exposure_of_a_row_of_weight_zero_does_not_matter(counts, fitted):
     weight[501] = 1.0
     with pytest.raises(ValueError, match="exposure expects positive numbers, got -1 in row 501"):
         quick().fit(X, y, weight, exposure)
+
+
+def test_the_exposure_column_is_never_a_feature(counts, fitted):
+    X, exposure, y = counts
+    table = pd.DataFrame({"a": X[:, 0], "time": exposure, "b": X[:, 1]})
+    for some in (make_column_selector(dtype_include=float), slice(None), lambda X: ["b", "time", "a"]):
+        moe = quick(exposure="time", gate_features=some, expert_features=some).fit(table, y)
+        assert moe.loglik_ == pytest.approx(fitted.loglik_, rel=1e-10) and not moe.coef_[:, 1].any()
+    for named in (["a", "time"], [0, 1], [True, True, False]):
+        with pytest.raises(ValueError, match=r"expert_features expects no column that is the exposure \('time'\), got"):
+            quick(exposure="time", expert_features=named).fit(table, y)

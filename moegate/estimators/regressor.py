@@ -50,8 +50,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
     n_jobs : int, optional
         Runs in parallel; the result does not depend on it.
     exposure : int or str, optional
-        Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature. An
-        argument `exposure` of `fit` and of what is asked of the fit takes its place; without either it is one.
+        Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature, even if
+        a callable or a slice selects it. An argument `exposure` of `fit` and of what is asked of the fit takes its
+        place; without either it is one.
     variance : {"free", "shared"}, default="free"
         Whether each Gaussian expert has its own variance, or all have one, under a `Lasso` (as in the R package RMoE,
         arXiv:1907.06994); `Lasso(0)` is then maximum likelihood.
