@@ -160,6 +160,18 @@ def check_exposure(exposure, n_rows, weight=None):
     return seen
 
 
+def warn_of_exposure(estimator, exposure):
+    """Warn where responses are judged without an exposure by a fit that had one as an argument."""
+    if exposure is None and getattr(estimator, "exposed_", False) and estimator.exposure is None:
+        warnings.warn(
+            "Expected an exposure beside y, since the model was fitted with an exposure, got none, which is taken for "
+            "one in every row: pass exposure=..., exposure=1 where that is meant; in cross-validation make it a column "
+            "of X (exposure=its name or number), or route it (set_fit_request, set_score_request).",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def warn_of_small_weights(weight):
     """Warn where weights cannot be frequencies, before a criterion takes their sum for the number of rows."""
     if weight is not None and weight.sum() < 0.5 * np.count_nonzero(weight):

@@ -52,7 +52,7 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
     exposure : int or str, optional
         Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature, even if
         a callable or a slice selects it. An argument `exposure` of `fit` and of what is asked of the fit takes its
-        place; without either it is one.
+        place; without either it is one, and a warning says so where the fit had one and y is asked about.
     variance : {"free", "shared"}, default="free"
         Whether each Gaussian expert has its own variance, or all have one, under a `Lasso` (as in the R package RMoE,
         arXiv:1907.06994); `Lasso(0)` is then maximum likelihood.
@@ -91,6 +91,8 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         `expert_features`.
     sigma_ : ndarray of shape (K,)
         Standard deviations of Gaussian experts, in units of y.
+    exposed_ : bool
+        Whether `fit` got an argument `exposure`.
     n_features_in_ : int
     feature_names_in_ : ndarray
 
@@ -185,6 +187,10 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
             Where the fit is not an interior maximum, an expert is degenerate, or a column is redundant.
         """
         return self._fit(X, y, sample_weight=sample_weight, exposure=exposure)
+
+    def _check(self, X, y, sample_weight=None, exposure=None):
+        self.exposed_ = exposure is not None
+        return super()._check(X, y, sample_weight, exposure)
 
     def _check_X_y(self, X, y, reset=True):
         refuse_missing(y, "a number")

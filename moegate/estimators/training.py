@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..blocks import Rows
 from . import collections
-from .checks import check_weight
+from .checks import check_weight, warn_of_exposure
 from .columns import resolve_columns
 from .data import TrainingData, select
 
@@ -49,6 +49,7 @@ def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=No
 
 def evaluation_rows(estimator, X, y, sample_weight, exposure):
     """Rows on which a fitted estimator is evaluated, in the units of its fit; `Partitions` of dask collections."""
+    warn_of_exposure(estimator, exposure)
     units, columns, response = estimator.units_, estimator.columns_, estimator.model_.experts.response
     if collections.is_dask(X):
         parts = collections.spread(X, (collections.only_column(y), sample_weight, exposure))
