@@ -11,6 +11,10 @@ LARGE_BYTES = 64e6  # of X in doubles, above which an array is read block by blo
 IMPUTE = (
     "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
 )
+COLUMNS = (
+    "X expects one column or more: of a mixture without columns pass a constant column with gate_features=[], "
+    "expert_features=[]."
+)
 ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
 
 
@@ -59,6 +63,8 @@ def check_data(estimator, X, **options):
         refuse_masked(values, name)
         if hasattr(values, "collect"):
             raise ValueError(f"{name} expects rows, got a {type(values).__name__} of a query; collect() it first.")
+    if len(getattr(X, "columns", "some")) == 0:
+        X = np.empty((len(X), 0))  # scikit-learn has no message for a frame without columns
     try:
         if np.asarray(y).dtype.kind in "mM":
             raise ValueError(f"y expects numbers or labels, got dtype {np.asarray(y).dtype}; convert it first.")
@@ -94,6 +100,8 @@ def refuse_missing(y, what):
 def _with_remedy(message):
     if "contains NaN" in message or "contains infinity" in message:
         return f"{message}\n{IMPUTE}"
+    if "0 feature(s)" in message:
+        return f"{message}\n{COLUMNS}"
     if any(sign in message for sign in ("could not convert string", "to numeric", "DType", "decimal")):
         return f"{message}\n{ENCODE}"
     return message
