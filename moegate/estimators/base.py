@@ -80,6 +80,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         gate = options.check_gate(self.gate).build(K)
         data = training_data(self, family, gate, X, y, sample_weight, exposure)
         warn_of_units(gate, data)
+        self.exposed_ = exposure is not None
         return data, gate
 
     def _likelihood(self, data, gate):

@@ -188,10 +188,6 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         """
         return self._fit(X, y, sample_weight=sample_weight, exposure=exposure)
 
-    def _check(self, X, y, sample_weight=None, exposure=None):
-        self.exposed_ = exposure is not None
-        return super()._check(X, y, sample_weight, exposure)
-
     def _check_X_y(self, X, y, reset=True):
         refuse_missing(y, "a number")
         return check_data(self, X, y=y, reset=reset, y_numeric=True, ensure_min_samples=2 if reset else 1)
