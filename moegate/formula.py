@@ -22,8 +22,9 @@ def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=No
     ----------
     formula : str
         "y ~ a + b | c": the experts see a and b, the gate sees c; without a bar both see all terms. Terms are those of
-        formulaic: transformations, categorical columns, interactions, `1` for an intercept only (experts and gate have
-        their intercept in any case). A response that is text, boolean or categorical makes a classifier.
+        formulaic: transformations, categorical columns, interactions, `.` for all columns but the response, `1` for an
+        intercept only (experts and gate have their intercept in any case). A response that is text, boolean or
+        categorical makes a classifier.
     data : DataFrame
         Of pandas or polars.
     n_experts : int, default=2
@@ -92,9 +93,11 @@ class FormulaModel:
         -------
         self
         """
-        response, experts, gate = parsed(self.formula)
+        response, *parts = parsed(self.formula)
         data = _pandas(data)
-        self._specs = [_spec(part, data) for part in (f"0 + {response}", experts, gate)]
+        first = _spec(f"0 + {response}", data)
+        others = [name for name in data if name not in _columns_of(first)]
+        self._specs = [first, *(_spec(part, data, others) for part in parts)]
         X, y = self._columns(data), self._response(data)
         expert_names, gate_names = (self._names(spec) for spec in self._specs[1:])
         own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
@@ -165,14 +168,23 @@ def _pandas(data):
     return data.to_pandas() if hasattr(data, "to_pandas") else data
 
 
-def _spec(part, data):
-    """How the columns of one part are made, learned from the data (levels of categories, moments of transforms)."""
+def _columns_of(spec):
+    """Names of the columns of the data that a part uses."""
+    return set(map(str, spec.variables_by_source.get("data", ())))
+
+
+def _spec(part, data, names=()):
+    """How the columns of one part are made, learned from the data (levels of categories, moments of transforms).
+
+    A dot in it means all of `names`.
+    """
     try:
-        from formulaic import model_matrix
+        from formulaic import Formula
     except ImportError as error:
         raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
     try:
-        return model_matrix(part, data, na_action="raise").model_spec
+        formula = Formula(part, _context={"__formulaic_variables_available__": names})
+        return formula.get_model_matrix(data, na_action="raise").model_spec
     except ValueError as error:
         if "null" not in str(error):
             raise

@@ -66,3 +66,14 @@ def test_frames_of_polars(data):
     again = from_formula("y ~ a + group | b", frame, n_init=1, random_state=0)
     assert again.loglik_ == model.loglik_ and again.score(frame) == model.score(data)
     np.testing.assert_array_equal(again.predict(frame[:5]), model.predict(data[:5]))
+
+
+def test_a_dot_is_all_columns_but_the_response(data):
+    frame = data[["y", "a", "b"]]
+    both = from_formula("y ~ .", frame, 1)
+    assert both.estimator_.feature_names_in_.tolist() == ["a", "b"] == both.estimator_.gate_features
+    one = from_formula("np.exp(y / 10) ~ . - b | .", frame, 1)
+    assert one.estimator_.expert_features == ["a"] and one.estimator_.gate_features == ["a", "b"]
+    assert from_formula("y ~ . | a", frame, 1).estimator_.gate_features == ["a"]
+    quoted = from_formula("`the y` ~ .", frame.rename(columns={"y": "the y", "a": "an a"}), 1)
+    assert quoted.estimator_.expert_features == ["an a", "b"]
