@@ -1,5 +1,7 @@
 """Models from formulas: `response ~ expert terms | gate terms`, by formulaic."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
 
@@ -112,7 +114,7 @@ class FormulaModel:
         """The columns of experts and gate, each once."""
         import pandas as pd
 
-        parts = [spec.get_model_matrix(data, na_action="raise") for spec in self._specs[1:]]
+        parts = [_matrix(spec, data) for spec in self._specs[1:]]
         table = pd.concat([pd.DataFrame(part) for part in parts], axis=1).drop(columns="Intercept", errors="ignore")
         return table.loc[:, ~table.columns.duplicated()].astype(float)
 
@@ -121,7 +123,7 @@ class FormulaModel:
         name = self.formula.partition("~")[0].strip()
         if name in data:
             return np.asarray(data[name])
-        return np.asarray(self._specs[0].get_model_matrix(data, na_action="raise"), dtype=float)[:, 0]
+        return np.asarray(_matrix(self._specs[0], data), dtype=float)[:, 0]
 
     def infer(self, data, **given):
         """`moegate.infer` on the columns of the frame of the fit."""
@@ -164,8 +166,10 @@ def parsed(formula):
 
 
 def _pandas(data):
-    """A frame of polars as one of pandas."""
-    return data.to_pandas() if hasattr(data, "to_pandas") else data
+    """A frame of polars as one of pandas, without levels of categories that no row has."""
+    data = data.to_pandas() if hasattr(data, "to_pandas") else data
+    kept = {name: data[name].cat.remove_unused_categories() for name in data if hasattr(data[name], "cat")}
+    return data.assign(**kept) if kept else data
 
 
 def _columns_of(spec):
@@ -182,10 +186,52 @@ def _spec(part, data, names=()):
         from formulaic import Formula
     except ImportError as error:
         raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
-    try:
-        formula = Formula(part, _context={"__formulaic_variables_available__": names})
-        return formula.get_model_matrix(data, na_action="raise").model_spec
-    except ValueError as error:
-        if "null" not in str(error):
-            raise
-        raise ValueError(f"{error}\n{IMPUTE}") from error
+    return _matrix(Formula(part, _context={"__formulaic_variables_available__": names}), data).model_spec
+
+
+def _matrix(maker, data):
+    """The columns that a formula or what was learned from it makes of data.
+
+    Raises
+    ------
+    ValueError
+        For missing values, and for levels of categories that are not those of the fit.
+    """
+    from formulaic.errors import DataMismatchWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataMismatchWarning)
+        try:
+            return maker.get_model_matrix(data, na_action="raise")
+        except ValueError as error:
+            if "null" not in str(error):
+                raise
+            raise ValueError(f"{error}\n{IMPUTE}") from error
+        except DataMismatchWarning as warning:
+            told = _unseen(maker, data) if hasattr(maker, "encoder_state") else ""
+            raise ValueError(told or str(warning)) from warning
+
+
+def _unseen(spec, data):
+    """What to say of categories of which the data have levels that the fit has not seen."""
+    from formulaic import Formula
+    from formulaic.parser.types import Term
+
+    told = {}
+    for factor in sorted(spec.factors, key=str):
+        levels = spec.encoder_state.get(factor.expr, (None, {}))[1].get("categories")
+        if levels is not None:
+            now = Formula([Term([factor])]).get_model_matrix(data).model_spec.encoder_state[factor.expr][1]
+            columns = ", ".join(repr(str(name)) for name in spec.factor_variables[factor] if name in data)
+            told[columns] = levels, [level for level in now["categories"] if level not in levels]
+    return " ".join(
+        f"data expects in column {columns} the levels of the fit, {_some(levels)}, got {_some(new)}; drop such rows, "
+        "recode them, or fit with rows of these levels."
+        for columns, (levels, new) in told.items()
+        if new
+    )
+
+
+def _some(levels, most=5):
+    more = f" and {len(levels) - most} more" if len(levels) > most else ""
+    return ", ".join(map(repr, levels[:most])) + more

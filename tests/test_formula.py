@@ -77,3 +77,26 @@ def test_a_dot_is_all_columns_but_the_response(data):
     assert from_formula("y ~ . | a", frame, 1).estimator_.gate_features == ["a"]
     quoted = from_formula("`the y` ~ .", frame.rename(columns={"y": "the y", "a": "an a"}), 1)
     assert quoted.estimator_.expert_features == ["an a", "b"]
+
+
+def test_levels_that_the_fit_has_not_seen_are_refused(data):
+    model = from_formula("y ~ a + C(group) + group:b | group", data, 1)
+    new = data.head(4).assign(group=["left", "middle", "right", "top"])
+    for frame in (new, pl.from_pandas(new), new.assign(group=pd.Categorical(new["group"]))):
+        with pytest.raises(ValueError, match=r"'group' the levels of the fit, 'left', 'right', got 'middle', 'top'; d"):
+            model.predict(frame)
+    declared = pd.CategoricalDtype(["left", "middle", "right"])  # one of which no row has
+    again = from_formula("y ~ group", data.astype({"group": declared}), 1)
+    assert again.estimator_.feature_names_in_.tolist() == ["group[T.right]"]
+    with pytest.raises(ValueError, match="got 'middle'"):
+        again.predict(new.head(2).astype({"group": declared}))
+    floors = from_formula("y ~ C(np.floor(a))", data, 1)
+    with pytest.raises(ValueError, match=r"'a' the levels of the fit, 1.0, 2.0, got 7.0; drop"):
+        floors.predict(data.head(2).assign(a=[1.5, 7.2]))
+    with pytest.raises(ValueError, match="outside of the nominated levels.*{'right'}"):
+        from_formula("y ~ C(group, levels=['left'])", data, 1)
+
+
+def test_missing_values_at_predict_point_to_imputers(data):
+    with pytest.raises(ValueError, match="(?s)`a` contains null values.*SimpleImputer"):
+        from_formula("y ~ a", data, 1).predict(data.head(2).assign(a=[1.0, np.nan]))
