@@ -116,14 +116,18 @@ class FormulaModel:
 
         parts = [_matrix(spec, data) for spec in self._specs[1:]]
         table = pd.concat([pd.DataFrame(part) for part in parts], axis=1).drop(columns="Intercept", errors="ignore")
-        return table.loc[:, ~table.columns.duplicated()].astype(float)
+        table = table.loc[:, ~table.columns.duplicated()].astype(float)
+        return table if len(table.columns) else table.assign(Intercept=1.0)  # which neither uses
 
     def _response(self, data):
         """The response: a column as it is, or what the formula makes of it."""
         name = self.formula.partition("~")[0].strip()
         if name in data:
             return np.asarray(data[name])
-        return np.asarray(_matrix(self._specs[0], data), dtype=float)[:, 0]
+        made = _matrix(self._specs[0], data)
+        if len(made.columns) != 1:
+            raise ValueError(f"The response expects one column, got {list(made.columns)}; name a column of the data.")
+        return np.asarray(made, dtype=float)[:, 0]
 
     def infer(self, data, **given):
         """`moegate.infer` on the columns of the frame of the fit."""
@@ -186,7 +190,14 @@ def _spec(part, data, names=()):
         from formulaic import Formula
     except ImportError as error:
         raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
-    return _matrix(Formula(part, _context={"__formulaic_variables_available__": names}), data).model_spec
+    spec = _matrix(Formula(part, _context={"__formulaic_variables_available__": names}), data).model_spec
+    empty = [str(term) for term, columns in spec.term_indices.items() if not columns]
+    if empty:
+        raise ValueError(
+            f"formula expects terms that vary, got {part!r}: the term {empty[0]} makes no column, since it has one "
+            "level only; leave it out, or write 1 where nothing is left."
+        )
+    return spec
 
 
 def _matrix(maker, data):

@@ -100,3 +100,24 @@ def test_levels_that_the_fit_has_not_seen_are_refused(data):
 def test_missing_values_at_predict_point_to_imputers(data):
     with pytest.raises(ValueError, match="(?s)`a` contains null values.*SimpleImputer"):
         from_formula("y ~ a", data, 1).predict(data.head(2).assign(a=[1.0, np.nan]))
+
+
+def test_formulas_without_columns(data):
+    mixture = from_formula("y ~ 1", data, n_init=1, random_state=0)
+    by_hand = MoERegressor(2, gate_features=[], expert_features=[], n_init=1, random_state=0)
+    assert mixture.loglik_ == by_hand.fit(data[["a"]], data["y"]).loglik_
+    assert mixture.predict(data.head(3)).shape == (3,) and mixture.infer(data).bse.shape == (5,)
+    assert from_formula("y ~ 0 | 0", data, n_init=1, random_state=0).loglik_ == mixture.loglik_
+    for formula in ("y ~ C(group)", "y ~ a + C(group) | a", "y ~ a | b + C(group)"):
+        with pytest.raises(ValueError, match=r"the term C\(group\) makes no column.*has one level.*leave it out"):
+            from_formula(formula, data.assign(group="left"), n_init=1)
+    with pytest.raises(ValueError, match=r"response expects one column, got .*'C\(group\)\[left\]'"):
+        from_formula("C(group) ~ a", data, n_init=1)
+
+
+def test_the_number_of_experts_is_that_of_the_estimator_unless_given(data):
+    three = MoERegressor(3, init="kmeans", n_init=1, random_state=0)
+    assert from_formula("y ~ a", data, estimator=three).model_.n_experts == 3
+    assert from_formula("y ~ a", data, 1, estimator=three).model_.n_experts == 1
+    assert from_formula("y ~ a", data, n_init=1, random_state=0).model_.n_experts == 2
+    assert three.n_experts == 3
