@@ -17,7 +17,7 @@ METHODS = (  # of an estimator that take X alone
 
 
 @in_memory
-def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=None, **parameters):
+def from_formula(formula, data, n_experts=None, *, sample_weight=None, estimator=None, **parameters):
     """Fit a mixture of experts to a data frame by a formula.
 
     Parameters
@@ -29,7 +29,8 @@ def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=No
         categorical makes a classifier.
     data : DataFrame
         Of pandas or polars.
-    n_experts : int, default=2
+    n_experts : int, optional
+        By default that of `estimator`, and 2 without one.
     sample_weight : array-like of shape (n,), optional
     estimator : MoERegressor or MoEClassifier, optional
         With parameters to start from.
@@ -59,7 +60,8 @@ def from_formula(formula, data, n_experts=2, *, sample_weight=None, estimator=No
     >>> model.predict(data.head(2)).shape
     (2,)
     """
-    return FormulaModel(formula, estimator, {"n_experts": n_experts, **parameters}).fit(data, sample_weight)
+    parameters |= {} if n_experts is None else {"n_experts": n_experts}
+    return FormulaModel(formula, estimator, parameters).fit(data, sample_weight)
 
 
 class FormulaModel:
