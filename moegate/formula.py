@@ -17,21 +17,25 @@ METHODS = (  # of an estimator that take X alone
 
 
 @in_memory
-def from_formula(formula, data, n_experts=None, *, sample_weight=None, estimator=None, **parameters):
+def from_formula(formula, data, n_experts=None, *, sample_weight=None, exposure=None, estimator=None, **parameters):
     """Fit a mixture of experts to a data frame by a formula.
 
     Parameters
     ----------
     formula : str
         "y ~ a + b | c": the experts see a and b, the gate sees c; without a bar both see all terms. Terms are those of
-        formulaic: transformations, categorical columns, interactions, `.` for all columns but the response, `1` for an
-        intercept only (experts and gate have their intercept in any case). A response that is text, boolean or
-        categorical makes a classifier.
+        formulaic: transformations, categorical columns, interactions, `.` for all columns but the response, the
+        exposure and the weights, `1` for an intercept only (experts and gate have their intercept in any case). A
+        response that is text, boolean or categorical makes a classifier.
     data : DataFrame
         Of pandas or polars.
     n_experts : int, optional
         By default that of `estimator`, and 2 without one.
-    sample_weight : array-like of shape (n,), optional
+    sample_weight : array-like of shape (n,) or str, optional
+        Frequencies, or the name of their column.
+    exposure : array-like of shape (n,) or str, optional
+        Of Poisson experts. A column named is found again in the data of all that is asked of the fit; arrays are passed
+        again, `predict(data, exposure=...)`.
     estimator : MoERegressor or MoEClassifier, optional
         With parameters to start from.
     **parameters
@@ -61,7 +65,7 @@ def from_formula(formula, data, n_experts=None, *, sample_weight=None, estimator
     (2,)
     """
     parameters |= {} if n_experts is None else {"n_experts": n_experts}
-    return FormulaModel(formula, estimator, parameters).fit(data, sample_weight)
+    return FormulaModel(formula, estimator, parameters).fit(data, sample_weight, exposure)
 
 
 class FormulaModel:
@@ -85,29 +89,54 @@ class FormulaModel:
         self.estimator = estimator
         self.parameters = parameters or {}
 
-    def fit(self, data, sample_weight=None):
+    def fit(self, data, sample_weight=None, exposure=None):
         """Make the columns, and fit.
 
         Parameters
         ----------
         data : DataFrame
-        sample_weight : array-like of shape (n,), optional
+        sample_weight, exposure : array-like of shape (n,) or str, optional
+            As for `from_formula`.
 
         Returns
         -------
         self
         """
-        response, *parts = parsed(self.formula)
         data = _pandas(data)
-        first = _spec(f"0 + {response}", data)
-        others = [name for name in data if name not in _columns_of(first)]
-        self._specs = [first, *(_spec(part, data, others) for part in parts)]
-        X, y = self._columns(data), self._response(data)
-        expert_names, gate_names = (self._names(spec) for spec in self._specs[1:])
-        own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
-        own = clone(own).set_params(expert_features=expert_names, gate_features=gate_names, **self.parameters)
-        self.estimator_ = own.fit(X, y, sample_weight)
+        response, *parts = parsed(self.formula)
+        self._specs = [_spec(f"0 + {response}", data)]
+        y = self._response(data)
+        own = self._own(y, exposure)
+        self._learn(data, parts, {sample_weight} if isinstance(sample_weight, str) else set())
+        experts, gate = (self._names(spec) for spec in self._specs[1:])
+        given = {"sample_weight": sample_weight} | ({} if isinstance(exposure, str) else {"exposure": exposure})
+        given = _by_row(data, {name: value for name, value in given.items() if value is not None})
+        X = self._columns(data)
+        self.estimator_ = own.set_params(expert_features=experts, gate_features=gate).fit(X, y, **given)
         return self
+
+    def _own(self, y, exposure):
+        """The estimator to fit; learns which column is its exposure."""
+        own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
+        own = clone(own).set_params(**self.parameters)
+        if exposure is not None and not hasattr(own, "exposure"):
+            raise ValueError(f"exposure is for Poisson experts, got a {type(own).__name__}; leave it out.")
+        if isinstance(exposure, str):
+            own.set_params(exposure=exposure)
+        self._exposure = getattr(own, "exposure", None)
+        if not isinstance(self._exposure, str | None):
+            raise ValueError(f"exposure expects the name of a column of the data frame, got {self._exposure!r}.")
+        return own
+
+    def _learn(self, data, parts, apart):
+        """How the terms of experts and gate are made; a dot means no response, no exposure, and none of `apart`."""
+        apart = {*_columns_of(self._specs[0]), self._exposure, *apart}
+        self._specs += [_spec(part, data, [name for name in data if name not in apart]) for part in parts]
+        if any(self._exposure in _columns_of(spec) for spec in self._specs[1:]):
+            raise ValueError(
+                f"The exposure {self._exposure!r} is no feature, got it among the terms of {self.formula!r}; take it "
+                "out of them."
+            )
 
     def _names(self, spec):
         return [name for name in spec.column_names if name != "Intercept"]
@@ -119,6 +148,8 @@ class FormulaModel:
         parts = [_matrix(spec, data) for spec in self._specs[1:]]
         table = pd.concat([pd.DataFrame(part) for part in parts], axis=1).drop(columns="Intercept", errors="ignore")
         table = table.loc[:, ~table.columns.duplicated()].astype(float)
+        if self._exposure is not None:
+            table[self._exposure] = np.asarray(_column(data, self._exposure, "exposure"), dtype=float)
         return table if len(table.columns) else table.assign(Intercept=1.0)  # which neither uses
 
     def _response(self, data):
@@ -135,7 +166,7 @@ class FormulaModel:
         """`moegate.infer` on the columns of the frame of the fit."""
         from .inference import infer
 
-        return infer(self.estimator_, *self.transform(data, response=True), **given)
+        return infer(self.estimator_, *self.transform(data, response=True), **_by_row(_pandas(data), given))
 
     def transform(self, data, response=False):
         """The columns that the estimator sees, with `response` also y."""
@@ -153,7 +184,7 @@ class FormulaModel:
         found = getattr(self.estimator_, name)
         if name not in METHODS:
             return found
-        return lambda data, *args, **given: found(self.transform(data), *args, **given)
+        return lambda data, *args, **given: found(self.transform(data), *args, **_by_row(_pandas(data), given))
 
     def __repr__(self):
         line = fitted_line(self.estimator_) if hasattr(self, "estimator_") else ""
@@ -169,6 +200,22 @@ def parsed(formula):
             f'formula expects "response ~ expert terms" or "response ~ expert terms | gate terms", got {formula!r}.'
         )
     return response.strip(), parts[0].strip(), parts[-1].strip()
+
+
+def _by_row(data, given):
+    """Keywords, with the columns in place of the names of weights and exposures."""
+    named = {name for name in ("sample_weight", "exposure") if isinstance(given.get(name), str)}
+    return given | {name: np.asarray(_column(data, given[name], name)) for name in named}
+
+
+def _column(data, name, argument):
+    """A column of the data; `argument` names who asks, for messages."""
+    if name not in data:
+        raise ValueError(
+            f"{argument} names the column {name!r}, which is not in the data frame; its columns are "
+            f"{list(map(str, data))}."
+        )
+    return data[name]
 
 
 def _pandas(data):

@@ -120,3 +120,48 @@ def test_the_number_of_experts_is_that_of_the_estimator_unless_given(data):
     assert from_formula("y ~ a", data, estimator=one).model_.n_experts == 1
     assert from_formula("y ~ a", data, 2, estimator=one).model_.n_experts == 2 and one.n_experts == 1
     assert from_formula("y ~ a", data, n_init=1, random_state=0).model_.n_experts == 2
+
+
+@pytest.fixture(scope="module")
+def counts(data):
+    rng = np.random.default_rng(1)
+    frame = data[["a", "b"]].assign(e=rng.uniform(0.5, 4, 300))
+    level = np.where(frame["b"] + rng.logistic(size=300) > 0, 2.0, 0.3)
+    return frame.assign(cnt=rng.poisson(frame["e"] * np.exp(level + 0.2 * frame["a"])))
+
+
+def test_an_exposure_is_a_column_by_its_name_and_no_feature(counts):
+    given = {"experts": "poisson", "n_init": 1, "random_state": 0}
+    by_hand = MoERegressor(2, exposure="e", **given).fit(counts[["a", "b", "e"]], counts["cnt"])
+    for formula, frame in (("cnt ~ a + b", counts), ("cnt ~ .", pl.from_pandas(counts))):
+        model = from_formula(formula, frame, exposure="e", **given)
+        assert model.loglik_ == pytest.approx(by_hand.loglik_, rel=1e-12) and model.dof_ == by_hand.dof_
+        np.testing.assert_allclose(model.predict(frame), by_hand.predict(counts[["a", "b", "e"]]))
+        assert model.score(frame) == pytest.approx(by_hand.score(counts[["a", "b", "e"]], counts["cnt"]))
+        assert "gate[0].b" in model.infer(frame).names
+    same = from_formula("cnt ~ . | .", counts, estimator=MoERegressor(exposure="e", **given))
+    assert same.estimator_.gate_features == ["a", "b"] and same.loglik_ == model.loglik_
+    for formula in ("cnt ~ a + e", "cnt ~ a | np.log(e)"):
+        with pytest.raises(ValueError, match="exposure 'e' is no feature, got it among the terms of 'cnt ~ a"):
+            from_formula(formula, counts, exposure="e", **given)
+    with pytest.raises(ValueError, match=r"exposure names the column 'time', which is not in the data.*\['a', 'b', "):
+        from_formula("cnt ~ a", counts, exposure="time", **given)
+    with pytest.raises(ValueError, match="exposure expects the name of a column of the data frame, got 2"):
+        from_formula("cnt ~ a", counts, estimator=MoERegressor(exposure=2, **given))
+    with pytest.raises(ValueError, match="exposure is for Poisson experts"):
+        from_formula("label ~ a", counts.assign(label="one"), exposure="e")
+
+
+def test_exposures_and_weights_are_arrays_too(counts):
+    given = {"experts": "poisson", "n_init": 1, "random_state": 0}
+    weight = np.arange(300) % 3
+    model = from_formula("cnt ~ a + b", counts, exposure=counts["e"], sample_weight=weight, **given)
+    named = from_formula("cnt ~ .", counts.assign(w=weight), exposure="e", sample_weight="w", **given)
+    assert named.estimator_.expert_features == ["a", "b"]
+    assert named.loglik_ == pytest.approx(model.loglik_, rel=1e-12)
+    expected = named.predict(counts)
+    np.testing.assert_allclose(model.predict(counts, exposure=counts["e"]), expected)
+    np.testing.assert_allclose(model.predict(counts, exposure="e"), expected)
+    np.testing.assert_allclose(model.predict(counts), expected / counts["e"])
+    names = model.infer(counts.assign(w=weight), sample_weight="w", exposure="e").names
+    assert names == named.infer(counts, sample_weight=weight).names
