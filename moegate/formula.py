@@ -1,19 +1,22 @@
 """Models from formulas: `response ~ expert terms | gate terms`, by formulaic."""
 
 import warnings
+from functools import partial
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 
 from .estimators import MoEClassifier, MoERegressor
 from .estimators.checks import IMPUTE
 from .estimators.collections import in_memory
 from .estimators.report import fitted_line
 
-METHODS = (  # of an estimator that take X alone
+OF_ROWS = (  # methods of an estimator that take X
     "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
-    "predict_quantile predict_interval sample"
+    "predict_quantile predict_interval sample pdf"
 ).split()
+OF_RESPONSES = "score_samples responsibilities likelihood aic bic icl cdf".split()  # that take X and y
 
 
 @in_memory
@@ -65,17 +68,23 @@ def from_formula(formula, data, n_experts=None, *, sample_weight=None, exposure=
     (2,)
     """
     parameters |= {} if n_experts is None else {"n_experts": n_experts}
-    return FormulaModel(formula, estimator, parameters).fit(data, sample_weight, exposure)
+    model = FormulaModel(formula, estimator, parameters)
+    return model.fit(data, sample_weight=sample_weight, exposure=exposure)
 
 
-class FormulaModel:
+class FormulaModel(BaseEstimator):
     """An estimator that takes data frames, and makes its columns by a formula.
+
+    Methods of the estimator take a data frame in place of X, or of X and y; `sample_weight` and `exposure` may be the
+    name of a column. `cross_val_score(model, data)` and `GridSearchCV(model, ...).fit(data)` take no y. Functions of
+    estimators, such as `bootstrap` and the displays, take `model.estimator_` and the columns that it sees,
+    `*model.transform(data, response=True)`.
 
     Parameters
     ----------
     formula : str
     estimator : MoERegressor or MoEClassifier, optional
-    parameters : dict
+    parameters : dict, optional
         Of the estimator.
 
     Attributes
@@ -87,14 +96,16 @@ class FormulaModel:
     def __init__(self, formula, estimator=None, parameters=None):
         self.formula = formula
         self.estimator = estimator
-        self.parameters = parameters or {}
+        self.parameters = parameters
 
-    def fit(self, data, sample_weight=None, exposure=None):
+    def fit(self, data, y=None, sample_weight=None, exposure=None):
         """Make the columns, and fit.
 
         Parameters
         ----------
         data : DataFrame
+        y : None
+            The response is a column of the data.
         sample_weight, exposure : array-like of shape (n,) or str, optional
             As for `from_formula`.
 
@@ -102,6 +113,8 @@ class FormulaModel:
         -------
         self
         """
+        if y is not None:
+            raise ValueError("y expects None, since the response is a column of the data; pass sample_weight by name.")
         data = _pandas(data)
         response, *parts = parsed(self.formula)
         self._specs = [_spec(f"0 + {response}", data)]
@@ -118,7 +131,7 @@ class FormulaModel:
     def _own(self, y, exposure):
         """The estimator to fit; learns which column is its exposure."""
         own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
-        own = clone(own).set_params(**self.parameters)
+        own = clone(own).set_params(**(self.parameters or {}))
         if exposure is not None and not hasattr(own, "exposure"):
             raise ValueError(f"exposure is for Poisson experts, got a {type(own).__name__}; leave it out.")
         if isinstance(exposure, str):
@@ -174,19 +187,37 @@ class FormulaModel:
         X = self._columns(data)
         return (X, self._response(data)) if response else X
 
-    def score(self, data):
-        """R2 or accuracy."""
-        return self.estimator_.score(*self.transform(data, response=True))
+    def score(self, data, sample_weight=None, exposure=None):
+        """R2 or accuracy.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With the response.
+        sample_weight, exposure : array-like of shape (n,) or str, optional
+
+        Returns
+        -------
+        float
+        """
+        given = {"sample_weight": sample_weight} | ({} if exposure is None else {"exposure": exposure})
+        return self.estimator_.score(*self.transform(data, response=True), **_by_row(_pandas(data), given))
+
+    def _asked(self, name, data, *args, **given):
+        """What a method of the estimator returns for the rows of a frame."""
+        response = name in OF_RESPONSES and not (name == "cdf" and (args or "y" in given))
+        rows = self.transform(data, response=True) if response else (self.transform(data),)
+        return getattr(self.estimator_, name)(*rows, *args, **_by_row(_pandas(data), given))
 
     def __getattr__(self, name):
-        if name.startswith("_") or name == "estimator_":
-            raise AttributeError(f"FormulaModel has no {name!r}; call fit first.")
+        if "estimator_" not in vars(self):
+            raise NotFittedError(f"FormulaModel has no {name!r}; call fit first.")
+        if name.startswith("_"):
+            raise AttributeError(f"FormulaModel has no {name!r}.")
         found = getattr(self.estimator_, name)
-        if name not in METHODS:
-            return found
-        return lambda data, *args, **given: found(self.transform(data), *args, **_by_row(_pandas(data), given))
+        return partial(self._asked, name) if name in (*OF_ROWS, *OF_RESPONSES) else found
 
-    def __repr__(self):
+    def __repr__(self, N_CHAR_MAX=700):
         line = fitted_line(self.estimator_) if hasattr(self, "estimator_") else ""
         return f"FormulaModel({self.formula!r})" + (f"\n# {line}" if line else "")
 

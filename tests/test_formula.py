@@ -1,12 +1,29 @@
 """Formulas make the columns that a user would make by hand."""
 
+import pickle
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
-from moegate import MoEClassifier, MoERegressor, from_formula
-from moegate.formula import parsed
+from moegate import (
+    MoEClassifier,
+    MoERegressor,
+    bootstrap,
+    from_formula,
+    infer,
+    lasso_path,
+    likelihood_ratio_test,
+    select_n_experts,
+)
+from moegate.diagnostics import quantile_residuals
+from moegate.formula import FormulaModel, parsed
+from moegate.plotting import CalibrationDisplay, FitDisplay, GateDisplay
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +182,67 @@ def test_exposures_and_weights_are_arrays_too(counts):
     np.testing.assert_allclose(model.predict(counts), expected / counts["e"])
     names = model.infer(counts.assign(w=weight), sample_weight="w", exposure="e").names
     assert names == named.infer(counts, sample_weight=weight).names
+
+
+OF_ROWS = "score_samples responsibilities likelihood aic bic icl score".split()
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_what_needs_a_response_takes_it_from_the_data(data, name):
+    model = from_formula("y ~ a | b", data, n_init=1, random_state=0)
+    own, rows, weight = model.estimator_, model.transform(data, response=True), np.arange(300) % 3
+
+    def number(found):
+        return found.value(own.theta_) if name == "likelihood" else found
+
+    np.testing.assert_allclose(number(getattr(model, name)(data)), number(getattr(own, name)(*rows)))
+    if name not in ("score_samples", "responsibilities"):
+        expected = number(getattr(own, name)(*rows, weight))
+        frame = data.assign(w=weight)
+        assert number(getattr(model, name)(data, weight)) == pytest.approx(expected)
+        assert number(getattr(model, name)(frame, sample_weight="w")) == pytest.approx(expected)
+
+
+def test_distributions_take_the_response_or_what_is_given(data):
+    model = from_formula("y ~ a | b", data, n_init=1, random_state=0)
+    own, (X, y) = model.estimator_, model.transform(data, response=True)
+    np.testing.assert_array_equal(model.cdf(data), own.cdf(X, y))
+    np.testing.assert_array_equal(model.cdf(data, 0.0), own.cdf(X, 0.0))
+    np.testing.assert_array_equal(model.cdf(data, y=0.0), own.cdf(X, 0.0))
+    np.testing.assert_array_equal(model.pdf(data, [0.0, 1.0]), own.pdf(X, [0.0, 1.0]))
+
+
+def test_a_formula_model_is_cloned_searched_and_pickled(data):
+    model = from_formula("y ~ a | b", data, 1, random_state=0)
+    again = clone(model)
+    assert again.formula == model.formula and not hasattr(again, "estimator_")
+    assert again.fit(data).loglik_ == pickle.loads(pickle.dumps(model)).loglik_ == model.loglik_
+    scores = cross_val_score(model, data, cv=3)
+    X = data[["a", "b"]]
+    by_hand = MoERegressor(1, expert_features=["a"], gate_features=["b"], random_state=0)
+    np.testing.assert_allclose(scores, cross_val_score(by_hand, X, data["y"], cv=KFold(3)), rtol=1e-6)
+    grid = {"parameters": [{"n_experts": K, "n_init": 1, "random_state": 0} for K in (1, 2)]}
+    assert GridSearchCV(FormulaModel("y ~ a | b"), grid, cv=2).fit(data).best_params_["parameters"]["n_experts"] == 2
+
+
+def test_functions_of_estimators_name_what_a_formula_model_holds(data):
+    model = from_formula("y ~ a | b", data, 1)
+    functions = [infer, bootstrap, quantile_residuals, FitDisplay.from_estimator, CalibrationDisplay.from_estimator]
+    for function in functions:
+        with pytest.raises(
+            TypeError, match=r"got FormulaModel.* estimator_ with \*model.transform\(data, response=True\)"
+        ):
+            function(model, data, data["y"])
+    with pytest.raises(TypeError, match="got FormulaModel"):
+        GateDisplay.from_estimator(model, data)
+    for function in (select_n_experts, lasso_path, partial(likelihood_ratio_test, null=1, alternative=2)):
+        with pytest.raises(TypeError, match="Expected a MoERegressor or MoEClassifier, got FormulaModel"):
+            function(model, data, data["y"])
+    with pytest.raises(ValueError, match="y expects None, since the response is a column of the data"):
+        model.fit(data, data["y"])
+    with pytest.raises(AttributeError, match="FormulaModel has no '_nothing'.$"):
+        getattr(model, "_nothing")  # noqa: B009
+    with pytest.raises(NotFittedError, match="call fit first"):
+        FormulaModel("y ~ a").score(data)
+    rows = model.transform(data, response=True)
+    np.testing.assert_allclose(infer(model.estimator_, *rows).bse, model.infer(data).bse)

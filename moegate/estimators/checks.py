@@ -24,18 +24,29 @@ def is_large(X):
 
 
 def check_fitted(estimator):
-    """Refuse what is no fitted mixture of experts: pipelines and searches, which hold one.
+    """Refuse what is no fitted mixture of experts.
 
     Raises
     ------
     TypeError, NotFittedError
     """
-    if not hasattr(estimator, "permute_experts"):
-        raise TypeError(
-            f"Expected a fitted MoERegressor or MoEClassifier, got {type(estimator).__name__}; of a search pass "
-            "best_estimator_, of a pipeline its last step, pipe[-1], with the columns of that, pipe[:-1].transform(X)."
-        )
+    check_mixture(estimator, "fitted ")
     check_is_fitted(estimator)
+
+
+def check_mixture(estimator, kind=""):
+    """Refuse what is no mixture of experts: pipelines, searches and formula models, which hold one.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not hasattr(estimator, "permute_experts") or hasattr(estimator, "estimator_"):
+        raise TypeError(
+            f"Expected a {kind}MoERegressor or MoEClassifier, got {type(estimator).__name__}; of a search pass "
+            "best_estimator_, of a pipeline its last step, pipe[-1], with the columns of that, pipe[:-1].transform(X), "
+            "of a formula model estimator_ with *model.transform(data, response=True)."
+        )
 
 
 def check_data(estimator, X, **options):
