@@ -1,16 +1,15 @@
-"""Models from formulas: `response ~ expert terms | gate terms`, by formulaic."""
+"""Estimators that take data frames: `response ~ expert terms | gate terms`."""
 
-import warnings
 from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
-from .estimators import MoEClassifier, MoERegressor
-from .estimators.checks import IMPUTE
-from .estimators.collections import in_memory
-from .estimators.report import fitted_line
+from ..estimators import MoEClassifier, MoERegressor
+from ..estimators.collections import in_memory
+from ..estimators.report import fitted_line
+from .terms import as_pandas, by_row, column_of, columns_of, learned, matrix, parsed
 
 OF_ROWS = (  # methods of an estimator that take X
     "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
@@ -115,15 +114,15 @@ class FormulaModel(BaseEstimator):
         """
         if y is not None:
             raise ValueError("y expects None, since the response is a column of the data; pass sample_weight by name.")
-        data = _pandas(data)
+        data = as_pandas(data)
         response, *parts = parsed(self.formula)
-        self._specs = [_spec(f"0 + {response}", data)]
+        self._specs = [learned(f"0 + {response}", data)]
         y = self._response(data)
         own = self._own(y, exposure)
         self._learn(data, parts, {sample_weight} if isinstance(sample_weight, str) else set())
         experts, gate = (self._names(spec) for spec in self._specs[1:])
         given = {"sample_weight": sample_weight} | ({} if isinstance(exposure, str) else {"exposure": exposure})
-        given = _by_row(data, {name: value for name, value in given.items() if value is not None})
+        given = by_row(data, {name: value for name, value in given.items() if value is not None})
         X = self._columns(data)
         self.estimator_ = own.set_params(expert_features=experts, gate_features=gate).fit(X, y, **given)
         return self
@@ -143,9 +142,9 @@ class FormulaModel(BaseEstimator):
 
     def _learn(self, data, parts, apart):
         """How the terms of experts and gate are made; a dot means no response, no exposure, and none of `apart`."""
-        apart = {*_columns_of(self._specs[0]), self._exposure, *apart}
-        self._specs += [_spec(part, data, [name for name in data if name not in apart]) for part in parts]
-        if any(self._exposure in _columns_of(spec) for spec in self._specs[1:]):
+        apart = {*columns_of(self._specs[0]), self._exposure, *apart}
+        self._specs += [learned(part, data, [name for name in data if name not in apart]) for part in parts]
+        if any(self._exposure in columns_of(spec) for spec in self._specs[1:]):
             raise ValueError(
                 f"The exposure {self._exposure!r} is no feature, got it among the terms of {self.formula!r}; take it "
                 "out of them."
@@ -158,11 +157,11 @@ class FormulaModel(BaseEstimator):
         """The columns of experts and gate, each once."""
         import pandas as pd
 
-        parts = [_matrix(spec, data) for spec in self._specs[1:]]
+        parts = [matrix(spec, data) for spec in self._specs[1:]]
         table = pd.concat([pd.DataFrame(part) for part in parts], axis=1).drop(columns="Intercept", errors="ignore")
         table = table.loc[:, ~table.columns.duplicated()].astype(float)
         if self._exposure is not None:
-            table[self._exposure] = np.asarray(_column(data, self._exposure, "exposure"), dtype=float)
+            table[self._exposure] = np.asarray(column_of(data, self._exposure, "exposure"), dtype=float)
         return table if len(table.columns) else table.assign(Intercept=1.0)  # which neither uses
 
     def _response(self, data):
@@ -170,20 +169,20 @@ class FormulaModel(BaseEstimator):
         name = self.formula.partition("~")[0].strip()
         if name in data:
             return np.asarray(data[name])
-        made = _matrix(self._specs[0], data)
+        made = matrix(self._specs[0], data)
         if len(made.columns) != 1:
             raise ValueError(f"The response expects one column, got {list(made.columns)}; name a column of the data.")
         return np.asarray(made, dtype=float)[:, 0]
 
     def infer(self, data, **given):
         """`moegate.infer` on the columns of the frame of the fit."""
-        from .inference import infer
+        from ..inference import infer
 
-        return infer(self.estimator_, *self.transform(data, response=True), **_by_row(_pandas(data), given))
+        return infer(self.estimator_, *self.transform(data, response=True), **by_row(as_pandas(data), given))
 
     def transform(self, data, response=False):
         """The columns that the estimator sees, with `response` also y."""
-        data = _pandas(data)
+        data = as_pandas(data)
         X = self._columns(data)
         return (X, self._response(data)) if response else X
 
@@ -201,13 +200,13 @@ class FormulaModel(BaseEstimator):
         float
         """
         given = {"sample_weight": sample_weight} | ({} if exposure is None else {"exposure": exposure})
-        return self.estimator_.score(*self.transform(data, response=True), **_by_row(_pandas(data), given))
+        return self.estimator_.score(*self.transform(data, response=True), **by_row(as_pandas(data), given))
 
     def _asked(self, name, data, *args, **given):
         """What a method of the estimator returns for the rows of a frame."""
         response = name in OF_RESPONSES and not (name == "cdf" and (args or "y" in given))
         rows = self.transform(data, response=True) if response else (self.transform(data),)
-        return getattr(self.estimator_, name)(*rows, *args, **_by_row(_pandas(data), given))
+        return getattr(self.estimator_, name)(*rows, *args, **by_row(as_pandas(data), given))
 
     def __getattr__(self, name):
         if "estimator_" not in vars(self):
@@ -220,109 +219,3 @@ class FormulaModel(BaseEstimator):
     def __repr__(self, N_CHAR_MAX=700):
         line = fitted_line(self.estimator_) if hasattr(self, "estimator_") else ""
         return f"FormulaModel({self.formula!r})" + (f"\n# {line}" if line else "")
-
-
-def parsed(formula):
-    """The three parts of a formula: response, terms of the experts, terms of the gate."""
-    response, tilde, right = formula.partition("~")
-    parts = right.split("|")
-    if not tilde or not response.strip() or len(parts) > 2 or not all(part.strip() for part in parts):
-        raise ValueError(
-            f'formula expects "response ~ expert terms" or "response ~ expert terms | gate terms", got {formula!r}.'
-        )
-    return response.strip(), parts[0].strip(), parts[-1].strip()
-
-
-def _by_row(data, given):
-    """Keywords, with the columns in place of the names of weights and exposures."""
-    named = {name for name in ("sample_weight", "exposure") if isinstance(given.get(name), str)}
-    return given | {name: np.asarray(_column(data, given[name], name)) for name in named}
-
-
-def _column(data, name, argument):
-    """A column of the data; `argument` names who asks, for messages."""
-    if name not in data:
-        raise ValueError(
-            f"{argument} names the column {name!r}, which is not in the data frame; its columns are "
-            f"{list(map(str, data))}."
-        )
-    return data[name]
-
-
-def _pandas(data):
-    """A frame of polars as one of pandas, without levels of categories that no row has."""
-    data = data.to_pandas() if hasattr(data, "to_pandas") else data
-    kept = {name: data[name].cat.remove_unused_categories() for name in data if hasattr(data[name], "cat")}
-    return data.assign(**kept) if kept else data
-
-
-def _columns_of(spec):
-    """Names of the columns of the data that a part uses."""
-    return set(map(str, spec.variables_by_source.get("data", ())))
-
-
-def _spec(part, data, names=()):
-    """How the columns of one part are made, learned from the data (levels of categories, moments of transforms).
-
-    A dot in it means all of `names`.
-    """
-    try:
-        from formulaic import Formula
-    except ImportError as error:
-        raise ImportError("from_formula needs formulaic: pip install 'moegate[formula]'.") from error
-    spec = _matrix(Formula(part, _context={"__formulaic_variables_available__": names}), data).model_spec
-    empty = [str(term) for term, columns in spec.term_indices.items() if not columns]
-    if empty:
-        raise ValueError(
-            f"formula expects terms that vary, got {part!r}: the term {empty[0]} makes no column, since it has one "
-            "level only; leave it out, or write 1 where nothing is left."
-        )
-    return spec
-
-
-def _matrix(maker, data):
-    """The columns that a formula or what was learned from it makes of data.
-
-    Raises
-    ------
-    ValueError
-        For missing values, and for levels of categories that are not those of the fit.
-    """
-    from formulaic.errors import DataMismatchWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DataMismatchWarning)
-        try:
-            return maker.get_model_matrix(data, na_action="raise")
-        except ValueError as error:
-            if "null" not in str(error):
-                raise
-            raise ValueError(f"{error}\n{IMPUTE}") from error
-        except DataMismatchWarning as warning:
-            told = _unseen(maker, data) if hasattr(maker, "encoder_state") else ""
-            raise ValueError(told or str(warning)) from warning
-
-
-def _unseen(spec, data):
-    """What to say of categories of which the data have levels that the fit has not seen."""
-    from formulaic import Formula
-    from formulaic.parser.types import Term
-
-    told = {}
-    for factor in sorted(spec.factors, key=str):
-        levels = spec.encoder_state.get(factor.expr, (None, {}))[1].get("categories")
-        if levels is not None:
-            now = Formula([Term([factor])]).get_model_matrix(data).model_spec.encoder_state[factor.expr][1]
-            columns = ", ".join(repr(str(name)) for name in spec.factor_variables[factor] if name in data)
-            told[columns] = levels, [level for level in now["categories"] if level not in levels]
-    return " ".join(
-        f"data expects in column {columns} the levels of the fit, {_some(levels)}, got {_some(new)}; drop such rows, "
-        "recode them, or fit with rows of these levels."
-        for columns, (levels, new) in told.items()
-        if new
-    )
-
-
-def _some(levels, most=5):
-    more = f" and {len(levels) - most} more" if len(levels) > most else ""
-    return ", ".join(map(repr, levels[:most])) + more
