@@ -156,6 +156,10 @@ def test_an_exposure_is_a_column_by_its_name_and_no_feature(counts):
         np.testing.assert_allclose(model.predict(frame), by_hand.predict(counts[["a", "b", "e"]]))
         assert model.score(frame) == pytest.approx(by_hand.score(counts[["a", "b", "e"]], counts["cnt"]))
         assert "gate[0].b" in model.infer(frame).names
+    np.testing.assert_allclose(
+        cross_val_score(from_formula("cnt ~ a + b", counts, 1, exposure="e", **given), counts, cv=2),
+        cross_val_score(clone(by_hand).set_params(n_experts=1), counts[["a", "b", "e"]], counts["cnt"], cv=2),
+    )
     same = from_formula("cnt ~ . | .", counts, estimator=MoERegressor(exposure="e", **given))
     assert same.estimator_.gate_features == ["a", "b"] and same.loglik_ == model.loglik_
     for formula in ("cnt ~ a + e", "cnt ~ a | np.log(e)"):
@@ -176,10 +180,13 @@ def test_exposures_and_weights_are_arrays_too(counts):
     named = from_formula("cnt ~ .", counts.assign(w=weight), exposure="e", sample_weight="w", **given)
     assert named.estimator_.expert_features == ["a", "b"]
     assert named.loglik_ == pytest.approx(model.loglik_, rel=1e-12)
+    assert clone(named).fit(counts.assign(w=weight)).loglik_ == named.loglik_
     expected = named.predict(counts)
     np.testing.assert_allclose(model.predict(counts, exposure=counts["e"]), expected)
     np.testing.assert_allclose(model.predict(counts, exposure="e"), expected)
     np.testing.assert_allclose(model.predict(counts), expected / counts["e"])
+    again = clone(model).fit(counts, exposure="e", sample_weight=weight)
+    np.testing.assert_allclose(again.predict(counts), expected / counts["e"])
     names = model.infer(counts.assign(w=weight), sample_weight="w", exposure="e").names
     assert names == named.infer(counts, sample_weight=weight).names
 
@@ -199,7 +206,7 @@ def test_what_needs_a_response_takes_it_from_the_data(data, name):
     if name not in ("score_samples", "responsibilities"):
         expected = number(getattr(own, name)(*rows, weight))
         frame = data.assign(w=weight)
-        assert number(getattr(model, name)(data, weight)) == pytest.approx(expected)
+        assert number(getattr(model, name)(data, sample_weight=weight)) == pytest.approx(expected)
         assert number(getattr(model, name)(frame, sample_weight="w")) == pytest.approx(expected)
 
 
@@ -210,6 +217,9 @@ def test_distributions_take_the_response_or_what_is_given(data):
     np.testing.assert_array_equal(model.cdf(data, 0.0), own.cdf(X, 0.0))
     np.testing.assert_array_equal(model.cdf(data, y=0.0), own.cdf(X, 0.0))
     np.testing.assert_array_equal(model.pdf(data, [0.0, 1.0]), own.pdf(X, [0.0, 1.0]))
+    for name in ("bic", "score", "score_samples"):  # whose second argument would be taken for weights
+        with pytest.raises(TypeError, match=rf"{name} expects the data alone, whose column is the response, .*keyword"):
+            getattr(model, name)(data, data["y"])
 
 
 def test_a_formula_model_is_cloned_searched_and_pickled(data):

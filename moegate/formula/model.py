@@ -15,7 +15,7 @@ OF_ROWS = (  # methods of an estimator that take X
     "predict predict_experts predict_gate predict_proba predict_log_proba decision_function predict_std "
     "predict_quantile predict_interval sample pdf"
 ).split()
-OF_RESPONSES = "score_samples responsibilities likelihood aic bic icl cdf".split()  # that take X and y
+OF_RESPONSES = "score score_samples responsibilities likelihood aic bic icl cdf".split()  # that take X and y
 
 
 @in_memory
@@ -34,7 +34,7 @@ def from_formula(formula, data, n_experts=None, *, sample_weight=None, exposure=
     n_experts : int, optional
         By default that of `estimator`, and 2 without one.
     sample_weight : array-like of shape (n,) or str, optional
-        Frequencies, or the name of their column.
+        Frequencies, or the name of their column. What else takes weights, such as `bic`, is told them again.
     exposure : array-like of shape (n,) or str, optional
         Of Poisson experts. A column named is found again in the data of all that is asked of the fit; arrays are passed
         again, `predict(data, exposure=...)`.
@@ -67,7 +67,10 @@ def from_formula(formula, data, n_experts=None, *, sample_weight=None, exposure=
     (2,)
     """
     parameters |= {} if n_experts is None else {"n_experts": n_experts}
-    model = FormulaModel(formula, estimator, parameters)
+    if isinstance(exposure, str):  # names belong to the model, so that clones of it know them
+        parameters, exposure = {**parameters, "exposure": exposure}, None
+    weights, sample_weight = (sample_weight, None) if isinstance(sample_weight, str) else (None, sample_weight)
+    model = FormulaModel(formula, estimator, parameters, weights)
     return model.fit(data, sample_weight=sample_weight, exposure=exposure)
 
 
@@ -85,6 +88,8 @@ class FormulaModel(BaseEstimator):
     estimator : MoERegressor or MoEClassifier, optional
     parameters : dict, optional
         Of the estimator.
+    sample_weight : str, optional
+        Column of the weights of a fit.
 
     Attributes
     ----------
@@ -92,10 +97,11 @@ class FormulaModel(BaseEstimator):
         Fitted to the columns that the formula makes.
     """
 
-    def __init__(self, formula, estimator=None, parameters=None):
+    def __init__(self, formula, estimator=None, parameters=None, sample_weight=None):
         self.formula = formula
         self.estimator = estimator
         self.parameters = parameters
+        self.sample_weight = sample_weight
 
     def fit(self, data, y=None, sample_weight=None, exposure=None):
         """Make the columns, and fit.
@@ -106,7 +112,8 @@ class FormulaModel(BaseEstimator):
         y : None
             The response is a column of the data.
         sample_weight, exposure : array-like of shape (n,) or str, optional
-            As for `from_formula`.
+            Or the names of their columns. An exposure that is passed here is passed again to what is asked of the fit;
+            as a parameter, `{"exposure": name}`, it is found there.
 
         Returns
         -------
@@ -119,10 +126,12 @@ class FormulaModel(BaseEstimator):
         self._specs = [learned(f"0 + {response}", data)]
         y = self._response(data)
         own = self._own(y, exposure)
-        self._learn(data, parts, {sample_weight} if isinstance(sample_weight, str) else set())
+        sample_weight = self.sample_weight if sample_weight is None else sample_weight
+        given = {"sample_weight": sample_weight, "exposure": exposure}
+        given = {argument: value for argument, value in given.items() if value is not None}
+        self._learn(data, parts, {argument: name for argument, name in given.items() if isinstance(name, str)})
+        given = by_row(data, given)
         experts, gate = (self._names(spec) for spec in self._specs[1:])
-        given = {"sample_weight": sample_weight} | ({} if isinstance(exposure, str) else {"exposure": exposure})
-        given = by_row(data, {name: value for name, value in given.items() if value is not None})
         X = self._columns(data)
         self.estimator_ = own.set_params(expert_features=experts, gate_features=gate).fit(X, y, **given)
         return self
@@ -130,24 +139,23 @@ class FormulaModel(BaseEstimator):
     def _own(self, y, exposure):
         """The estimator to fit; learns which column is its exposure."""
         own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
-        own = clone(own).set_params(**(self.parameters or {}))
-        if exposure is not None and not hasattr(own, "exposure"):
+        parameters = self.parameters or {}
+        if not hasattr(own, "exposure") and (exposure is not None or "exposure" in parameters):
             raise ValueError(f"exposure is for Poisson experts, got a {type(own).__name__}; leave it out.")
-        if isinstance(exposure, str):
-            own.set_params(exposure=exposure)
+        own = clone(own).set_params(**parameters)
         self._exposure = getattr(own, "exposure", None)
         if not isinstance(self._exposure, str | None):
             raise ValueError(f"exposure expects the name of a column of the data frame, got {self._exposure!r}.")
         return own
 
-    def _learn(self, data, parts, apart):
-        """How the terms of experts and gate are made; a dot means no response, no exposure, and none of `apart`."""
-        apart = {*columns_of(self._specs[0]), self._exposure, *apart}
+    def _learn(self, data, parts, named):
+        """How the terms of experts and gate are made; a dot means neither the response nor columns that are named."""
+        apart = {*columns_of(self._specs[0]), self._exposure, self.sample_weight, *named.values()}
         self._specs += [learned(part, data, [name for name in data if name not in apart]) for part in parts]
-        if any(self._exposure in columns_of(spec) for spec in self._specs[1:]):
+        used = set().union(*map(columns_of, self._specs[1:]))
+        for name in used & {self._exposure, named.get("exposure")}:
             raise ValueError(
-                f"The exposure {self._exposure!r} is no feature, got it among the terms of {self.formula!r}; take it "
-                "out of them."
+                f"The exposure {name!r} is no feature, got it among the terms of {self.formula!r}; take it out of them."
             )
 
     def _names(self, spec):
@@ -186,13 +194,14 @@ class FormulaModel(BaseEstimator):
         X = self._columns(data)
         return (X, self._response(data)) if response else X
 
-    def score(self, data, sample_weight=None, exposure=None):
+    def score(self, data, y=None, sample_weight=None, exposure=None):
         """R2 or accuracy.
 
         Parameters
         ----------
         data : DataFrame
             With the response.
+        y : None
         sample_weight, exposure : array-like of shape (n,) or str, optional
 
         Returns
@@ -200,11 +209,16 @@ class FormulaModel(BaseEstimator):
         float
         """
         given = {"sample_weight": sample_weight} | ({} if exposure is None else {"exposure": exposure})
-        return self.estimator_.score(*self.transform(data, response=True), **by_row(as_pandas(data), given))
+        return self._asked("score", data, *(() if y is None else (y,)), **given)
 
     def _asked(self, name, data, *args, **given):
         """What a method of the estimator returns for the rows of a frame."""
         response = name in OF_RESPONSES and not (name == "cdf" and (args or "y" in given))
+        if response and args:
+            raise TypeError(
+                f"{name} expects the data alone, whose column is the response, got another argument; pass "
+                "sample_weight and exposure by keyword."
+            )
         rows = self.transform(data, response=True) if response else (self.transform(data),)
         return getattr(self.estimator_, name)(*rows, *args, **by_row(as_pandas(data), given))
 
