@@ -67,6 +67,13 @@ def test_text_responses_make_classifiers(data):
     assert repr(model).startswith("FormulaModel('label ~ a + b')\n# 2 multinomial experts, gate softmax")
 
 
+def test_categories_of_numbers_make_classifiers(data):
+    numbers = data.assign(label=(data["y"] > 0).astype(int))
+    model = from_formula("label ~ a", numbers.astype({"label": "category"}), 1)
+    assert model.classes_.tolist() == [0, 1] and model.score(numbers) > 0.5
+    assert isinstance(from_formula("label ~ a", numbers, 1).estimator_, MoERegressor)
+
+
 def test_missing_values_and_bad_formulas(data):
     with pytest.raises(ValueError, match="(?s)`a` contains null values.*SimpleImputer.*or drop the rows"):
         from_formula("y ~ a", data.assign(a=np.where(data["b"] > 1.9, np.nan, data["a"])), n_init=1)

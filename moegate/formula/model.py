@@ -125,7 +125,8 @@ class FormulaModel(BaseEstimator):
         response, *parts = parsed(self.formula)
         self._specs = [learned(f"0 + {response}", data)]
         y = self._response(data)
-        own = self._own(y, exposure)
+        labels = y.dtype.kind in "OUSb" or hasattr(data.get(response), "cat")
+        own = self._own(MoEClassifier() if labels else MoERegressor(), exposure)
         sample_weight = self.sample_weight if sample_weight is None else sample_weight
         given = {"sample_weight": sample_weight, "exposure": exposure}
         given = {argument: value for argument, value in given.items() if value is not None}
@@ -136,10 +137,9 @@ class FormulaModel(BaseEstimator):
         self.estimator_ = own.set_params(expert_features=experts, gate_features=gate).fit(X, y, **given)
         return self
 
-    def _own(self, y, exposure):
-        """The estimator to fit; learns which column is its exposure."""
-        own = self.estimator or (MoEClassifier() if y.dtype.kind in "OUSb" else MoERegressor())
-        parameters = self.parameters or {}
+    def _own(self, plain, exposure):
+        """The estimator to fit, the plain one where none is given; learns which column is its exposure."""
+        own, parameters = self.estimator or plain, self.parameters or {}
         if not hasattr(own, "exposure") and (exposure is not None or "exposure" in parameters):
             raise ValueError(f"exposure is for Poisson experts, got a {type(own).__name__}; leave it out.")
         own = clone(own).set_params(**parameters)
