@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri_exp
 from scipy.stats import norm
 
-from .estimators.checks import check_fitted
+from .estimators.checks import check_fitted, warn_of_exposure
 from .estimators.collections import in_memory
 from .inference.bands import prediction, standard_error
 from .inference.result import Inference
@@ -56,6 +56,7 @@ def quantile_residuals(estimator, X, y, *, exposure=None, random_state=None):
             f"quantile_residuals expects a regressor, got {type(estimator).__name__}, whose classes have no order; "
             "CalibrationDisplay shows its probabilities."
         )
+    warn_of_exposure(estimator, exposure)
     lower, upper = (_log_tail(estimator, X, y, exposure, tail) for tail in (False, True))
     if not estimator.model_.experts.discrete:
         return np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper))

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def log_density_score(estimator, X, y, sample_weight=None):
+def log_density_score(estimator, X, y, sample_weight=None, *, exposure=None):
     """Mean log density of held-out rows: a scorer for `GridSearchCV` and `cross_val_score`; larger is better.
 
     Parameters
@@ -12,6 +12,8 @@ def log_density_score(estimator, X, y, sample_weight=None):
     X : array-like of shape (n, d)
     y : array-like of shape (n,)
     sample_weight : array-like of shape (n,), optional
+    exposure : array-like of shape (n,), optional
+        For Poisson experts; scikit-learn passes none on to it, so in a search let it be a column of X.
 
     Returns
     -------
@@ -31,4 +33,5 @@ def log_density_score(estimator, X, y, sample_weight=None):
     >>> search.fit(X, y).best_params_
     {'n_experts': 2}
     """
-    return float(np.average(estimator.score_samples(X, y), weights=sample_weight))
+    given = {} if exposure is None else {"exposure": exposure}
+    return float(np.average(estimator.score_samples(X, y, **given), weights=sample_weight))

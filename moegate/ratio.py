@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .estimators.checks import weighs_classes
+from .estimators.checks import check_mixture, weighs_classes
 from .estimators.collections import in_memory
 from .estimators.options import check_count
 from .inference.bands import prediction
@@ -108,6 +108,7 @@ def likelihood_ratio_test(
     >>> test.method, round(test.pvalue, 2)
     ('bootstrap', 0.05)
     """
+    check_mixture(estimator)
     if method not in METHODS:
         raise ValueError(f'method expects "auto", "bootstrap" or "chi2", got {method!r}.')
     check_count(n_boot, "n_boot")

@@ -7,11 +7,17 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.stats import poisson
+from sklearn import config_context
+from sklearn.compose import make_column_selector
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
 
 from moegate import LaplaceGate, MoERegressor, Ridge
+from moegate.diagnostics import quantile_residuals
 from moegate.estimators.data import make_rows
 from moegate.experts import Poisson
 from moegate.initialization import Sample
+from moegate.metrics import log_density_score
 
 quick = partial(MoERegressor, experts="poisson", n_init=2, random_state=0)
 
@@ -196,3 +202,56 @@ def test_probabilities_of_what_is_no_count(counts, fitted):
     np.testing.assert_array_equal(fitted.pdf(X, [0.5], exposure=exposure), 0)
     with pytest.raises(ValueError, match="exposure expects shape"):
         fitted.predict(X, exposure=[1.0])
+
+
+def test_the_exposure_of_a_row_of_weight_zero_does_not_matter(counts, fitted):
+    X, exposure, y = counts
+    X, y, weight = np.vstack([X, X[:3]]), np.append(y, y[:3]), np.append(np.ones(500), np.zeros(3))
+    exposure = np.append(exposure, [0.0, -1.0, 0.0])
+    moe = quick().fit(X, y, weight, exposure)
+    assert moe.loglik_ == pytest.approx(fitted.loglik_, rel=1e-10)
+    np.testing.assert_allclose(moe.score_samples(X[:500], y[:500], exposure=exposure[:500]).sum(), fitted.loglik_)
+    assert moe.likelihood(X, y, weight, exposure=exposure).value(moe.theta_) == pytest.approx(moe.loglik_)
+    weight[501] = 1.0
+    with pytest.raises(ValueError, match="exposure expects positive numbers, got -1 in row 501"):
+        quick().fit(X, y, weight, exposure)
+
+
+def test_the_exposure_column_is_never_a_feature(counts, fitted):
+    X, exposure, y = counts
+    table = pd.DataFrame({"a": X[:, 0], "time": exposure, "b": X[:, 1]})
+    for some in (make_column_selector(dtype_include=float), slice(None), lambda X: ["b", "time", "a"]):
+        moe = quick(exposure="time", gate_features=some, expert_features=some).fit(table, y)
+        assert moe.loglik_ == pytest.approx(fitted.loglik_, rel=1e-10) and not moe.coef_[:, 1].any()
+    for named in (["a", "time"], [0, 1], [True, True, False]):
+        with pytest.raises(ValueError, match=r"expert_features expects no column that is the exposure \('time'\), got"):
+            quick(exposure="time", expert_features=named).fit(table, y)
+
+
+def test_scores_take_the_exposure(counts, fitted):
+    X, exposure, y = counts
+    expected = r2_score(y, fitted.predict(X, exposure=exposure))
+    assert fitted.score(X, y, exposure=exposure) == pytest.approx(expected, rel=1e-12) and expected > 0.5
+    mean = fitted.score_samples(X, y, exposure=exposure).mean()
+    assert log_density_score(fitted, X, y, exposure=exposure) == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("asked", ["score", "score_samples", "responsibilities", "bic", "residuals"])
+def test_a_response_without_the_exposure_of_the_fit_is_told(counts, fitted, asked):
+    X, exposure, y = counts
+    ask = partial(quantile_residuals, fitted, random_state=0) if asked == "residuals" else getattr(fitted, asked)
+    with pytest.warns(UserWarning, match="fitted with an exposure, got none, which is taken for one in every row"):
+        found = ask(X, y)
+    np.testing.assert_array_equal(found, ask(X, y, exposure=1))
+    assert fitted.predict(X).shape == (500,)  # a rate
+
+
+def test_cross_validation_routes_the_exposure(counts):
+    X, exposure, y = counts
+    plain, params = quick(1, n_init=1), {"exposure": exposure}
+    column = cross_val_score(quick(1, n_init=1, exposure=2), np.column_stack([X, exposure]), y, cv=2)
+    with pytest.warns(UserWarning, match="in cross-validation"):
+        assert np.all(cross_val_score(plain, X, y, cv=2, params=params) < column)
+    with config_context(enable_metadata_routing=True):
+        routed = plain.set_fit_request(exposure=True).set_score_request(exposure=True)
+        np.testing.assert_allclose(cross_val_score(routed, X, y, cv=2, params=params), column, rtol=1e-8)

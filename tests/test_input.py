@@ -110,6 +110,14 @@ def test_a_text_response_is_refused(y):
     refuses(r"(?s)(could not convert|[Uu]nable to convert).*Encode", y=y)
 
 
+@pytest.mark.parametrize("X", [np.empty((30, 0)), pd.DataFrame(index=range(30))])
+def test_no_columns_point_to_mixtures_without_columns(X):
+    with pytest.raises(
+        ValueError, match=r"(?s)0 feature.*constant column with gate_features=\[\], expert_features=\[\]"
+    ):
+        quick().fit(X, np.arange(30.0))
+
+
 def test_shapes_of_X_and_y():
     refuses(r"(?s)Expected 2D array, got 1D array instead.*reshape\(-1, 1\)", X=X[:, 0])
     refuses(r"y should be a 1d array, got an array of shape \(200, 2\)", y=np.column_stack([Y, Y]))

@@ -28,7 +28,13 @@ from .progress import Progress
 from .report import Described, ending_message, put_aside, runs_table
 from .training import evaluation_rows, training_data
 
-CHECKED = ("n_features_in_", "feature_names_in_", "classes_", "class_weight_")  # learned by the checks of the data
+CHECKED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "classes_",
+    "class_weight_",
+    "exposed_",
+)  # learned by the checks of the data
 
 
 class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
@@ -83,6 +89,7 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         gate = options.check_gate(self.gate).build(K)
         data = training_data(self, family, gate, X, y, sample_weight, exposure)
         warn_of_units(gate, data)
+        self.exposed_ = exposure is not None
         return data, gate
 
     def _likelihood(self, data, gate):
@@ -176,8 +183,8 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
         """Responses at which the log-likelihood can be asked for."""
         return y
 
-    def _offset(self, X, exposure=None):
-        """Offset of the experts' predictors, (n,), or None."""
+    def _offset(self, X, exposure=None, weight=None):
+        """Offset of the experts' predictors, (n,), or None; rows of weight zero may have any exposure."""
         if exposure is not None:
             raise ValueError(f"exposure is for Poisson experts, got experts={self.experts!r}; leave it out.")
 

@@ -11,6 +11,10 @@ LARGE_BYTES = 64e6  # of X in doubles, above which an array is read block by blo
 IMPUTE = (
     "moegate takes no missing or infinite values: impute them first (sklearn.impute.SimpleImputer) or drop the rows."
 )
+COLUMNS = (
+    "X expects one column or more: of a mixture without columns pass a constant column with gate_features=[], "
+    "expert_features=[]."
+)
 ENCODE = "Encode text, dates and categories as numbers first (sklearn.preprocessing.OneHotEncoder)."
 
 
@@ -20,17 +24,13 @@ def is_large(X):
 
 
 def check_fitted(estimator):
-    """Refuse what is no fitted mixture of experts: pipelines and searches, which hold one.
+    """Refuse what is no fitted mixture of experts.
 
     Raises
     ------
     TypeError, NotFittedError
     """
-    if not hasattr(estimator, "permute_experts"):
-        raise TypeError(
-            f"Expected a fitted MoERegressor or MoEClassifier, got {type(estimator).__name__}; of a search pass "
-            "best_estimator_, of a pipeline its last step, pipe[-1], with the columns of that, pipe[:-1].transform(X)."
-        )
+    check_mixture(estimator, "fitted ")
     check_is_fitted(estimator)
 
 
@@ -38,6 +38,21 @@ def weighs_classes(estimator):
     """Whether classes of a fit have weights other than one, so that what it maximised is no likelihood of the rows."""
     weights = getattr(estimator, "class_weight_", None)
     return weights is not None and bool(np.any(weights != 1))
+
+
+def check_mixture(estimator, kind=""):
+    """Refuse what is no mixture of experts: pipelines, searches and formula models, which hold one.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not hasattr(estimator, "permute_experts") or hasattr(estimator, "estimator_"):
+        raise TypeError(
+            f"Expected a {kind}MoERegressor or MoEClassifier, got {type(estimator).__name__}; of a search pass "
+            "best_estimator_, of a pipeline its last step, pipe[-1], with the columns of that, pipe[:-1].transform(X), "
+            "of a formula model estimator_ with *model.transform(data, response=True)."
+        )
 
 
 def check_data(estimator, X, **options):
@@ -65,6 +80,8 @@ def check_data(estimator, X, **options):
         refuse_masked(values, name)
         if hasattr(values, "collect"):
             raise ValueError(f"{name} expects rows, got a {type(values).__name__} of a query; collect() it first.")
+    if len(getattr(X, "columns", "some")) == 0:
+        X = np.empty((len(X), 0))  # scikit-learn has no message for a frame without columns
     try:
         if np.asarray(y).dtype.kind in "mM":
             raise ValueError(f"y expects numbers or labels, got dtype {np.asarray(y).dtype}; convert it first.")
@@ -100,6 +117,8 @@ def refuse_missing(y, what):
 def _with_remedy(message):
     if "contains NaN" in message or "contains infinity" in message:
         return f"{message}\n{IMPUTE}"
+    if "0 feature(s)" in message:
+        return f"{message}\n{COLUMNS}"
     if any(sign in message for sign in ("could not convert string", "to numeric", "DType", "decimal")):
         return f"{message}\n{ENCODE}"
     return message
@@ -142,13 +161,13 @@ def check_weight(sample_weight, n_rows):
     return weight
 
 
-def check_exposure(exposure, n_rows):
-    """Exposures as a float array (n,).
+def check_exposure(exposure, n_rows, weight=None):
+    """Exposures as a float array (n,), one where the weight is zero, whatever is there.
 
     Raises
     ------
     ValueError
-        Where they are not one finite, positive number per row.
+        Where they are not one finite number per row, positive unless the weight is zero.
     """
     refuse_masked(exposure, "exposure")
     if isinstance(exposure, numbers.Real):
@@ -159,10 +178,23 @@ def check_exposure(exposure, n_rows):
         raise ValueError(f"{error}\nexposure expects one finite number > 0 per row.") from error
     if exposure.shape != (n_rows,):
         raise ValueError(f"exposure expects shape ({n_rows},), one per row of X, got {exposure.shape}.")
-    if exposure.min() <= 0:
-        at = int(np.argmin(exposure))
-        raise ValueError(f"exposure expects positive numbers, got {exposure[at]:g} in row {at}; leave such rows out.")
-    return exposure
+    seen = exposure if weight is None else np.where(weight > 0, exposure, 1.0)
+    if seen.min() <= 0:
+        at = int(np.argmin(seen))
+        raise ValueError(f"exposure expects positive numbers, got {seen[at]:g} in row {at}; leave such rows out.")
+    return seen
+
+
+def warn_of_exposure(estimator, exposure):
+    """Warn where responses are judged without an exposure by a fit that had one as an argument."""
+    if exposure is None and getattr(estimator, "exposed_", False) and estimator.exposure is None:
+        warnings.warn(
+            "Expected an exposure beside y, since the model was fitted with an exposure, got none, which is taken for "
+            "one in every row: pass exposure=..., exposure=1 where that is meant; in cross-validation make it a column "
+            "of X (exposure=its name or number), or route it (set_fit_request, set_score_request).",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def warn_of_small_weights(weight):

@@ -201,9 +201,8 @@ def _checked(X, y, weight, exposure, estimator, at):
 def _rows(X, y, weight, exposure, estimator):
     X, y = estimator._check_X_y(X, y, reset=False)
     weight = estimator._weight(y, check_weight(weight, len(X)))
-    rows = Rows(
-        X, estimator._admitted(y), weight, Units.identity(X.shape[1]), False, offset=estimator._offset(X, exposure)
-    )
+    offset = estimator._offset(X, exposure, weight)
+    rows = Rows(X, estimator._admitted(y), weight, Units.identity(X.shape[1]), False, offset=offset)
     return rows if weight is None or np.all(weight > 0) else rows.take(weight > 0)
 
 

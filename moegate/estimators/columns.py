@@ -24,7 +24,7 @@ def resolve_columns(spec, X, names, n_features, argument, left_out=()):
     argument : str
         The argument's name, for messages.
     left_out : tuple of int
-        Columns that None does not mean.
+        Columns that may not be used, the exposure: None, a slice and a callable do not mean them.
 
     Returns
     -------
@@ -33,11 +33,20 @@ def resolve_columns(spec, X, names, n_features, argument, left_out=()):
     Raises
     ------
     ValueError
-        For an unknown, repeated or out-of-range column.
+        For an unknown, repeated or out-of-range column, or one of `left_out` that is named.
     """
-    spec = spec(X) if callable(spec) else spec
-    if spec is None:
-        return tuple(c for c in range(n_features) if c not in left_out)
+    found = spec(X) if callable(spec) else spec
+    columns = _columns(slice(None) if found is None else found, names, n_features, argument)
+    if spec is None or isinstance(spec, slice) or callable(spec):
+        return tuple(c for c in columns if c not in left_out)
+    for column in set(columns).intersection(left_out):
+        name = column if names is None else str(names[column])
+        raise ValueError(f"{argument} expects no column that is the exposure ({name!r}), got {spec!r}; leave it out.")
+    return columns
+
+
+def _columns(spec, names, n_features, argument):
+    """Column numbers of a slice, a mask, or a sequence."""
     if isinstance(spec, slice):
         return _from_slice(spec, names, n_features, argument)
     spec = [spec] if isinstance(spec, (str, numbers.Number)) else list(spec)

@@ -7,6 +7,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .checks import warn_of_exposure
 from .lazy import drawn, row_wise, scored
 
 
@@ -149,6 +150,13 @@ class Distribution:
     def _sample(self, X, seed, *, exposure=None, part=()):
         return drawn(self, X, seed, part, exposure)
 
-    def score(self, X, y, sample_weight=None):
-        """R^2 of the mean, 1 - sum w (y - prediction)^2 / sum w (y - mean)^2."""
-        return scored(r2_score, self, X, y, sample_weight)
+    def score(self, X, y, sample_weight=None, *, exposure=None):
+        """R^2 of the mean, 1 - sum w (y - prediction)^2 / sum w (y - mean)^2.
+
+        Warns
+        -----
+        UserWarning
+            Without the exposure that `fit` had as an argument: it is then taken for one.
+        """
+        warn_of_exposure(self, exposure)
+        return scored(r2_score, self, X, y, sample_weight, exposure=exposure)

@@ -77,7 +77,7 @@ def drawn(estimator, X, seed, part, exposure=None):
     return estimator._by_row(lambda theta, block: estimator.model_.sample(theta, block, rng), X, exposure=exposure)
 
 
-def scored(metric, estimator, X, y, sample_weight):
+def scored(metric, estimator, X, y, sample_weight, **given):
     """A metric of the predictions; of dask collections responses and predictions are computed, X stays."""
-    y, predicted, weight = brought(y, estimator.predict(X), sample_weight)
+    y, predicted, weight = brought(y, estimator.predict(X, **given), sample_weight)
     return metric(y, predicted, sample_weight=weight)

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from ..sparse import SparseFit
 from . import options
+from .checks import check_mixture
 from .knot import Knot
 
 CRITERIA = ("relaxed_bic", "bic")
@@ -193,6 +194,7 @@ def lasso_path(estimator, X, y, alphas=None, *, n_alphas=30, eps=None, sample_we
     >>> np.flatnonzero(path.estimator().coef_[0])
     array([0])
     """
+    check_mixture(estimator)
     penalty = options.check_penalty(estimator.penalty)
     if not getattr(penalty, "sparse", False):
         raise ValueError(

@@ -53,8 +53,9 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
     n_jobs : int, optional
         Runs in parallel; the result does not depend on it.
     exposure : int or str, optional
-        Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature. An
-        argument `exposure` of `fit` and of what is asked of the fit takes its place; without either it is one.
+        Column of X that holds the exposure of Poisson experts (time at risk, area, persons), and is no feature, even if
+        a callable or a slice selects it. An argument `exposure` of `fit` and of what is asked of the fit takes its
+        place; without either it is one, and a warning says so where the fit had one and y is asked about.
     variance : {"free", "shared"}, default="free"
         Whether each Gaussian expert has its own variance, or all have one, under a `Lasso` (as in the R package RMoE,
         arXiv:1907.06994); `Lasso(0)` is then maximum likelihood.
@@ -93,6 +94,8 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         `expert_features`.
     sigma_ : ndarray of shape (K,)
         Standard deviations of Gaussian experts, in units of y.
+    exposed_ : bool
+        Whether `fit` got an argument `exposure`.
     n_features_in_ : int
     feature_names_in_ : ndarray
 
@@ -217,11 +220,11 @@ class MoERegressor(Distribution, RegressorMixin, MoEBase):
         names = getattr(self, "feature_names_in_", None)
         return (index(self.exposure, names, self.n_features_in_, "exposure"),)
 
-    def _offset(self, X, exposure=None):
+    def _offset(self, X, exposure=None, weight=None):
         if experts_name(self.experts) != "poisson" or (exposure is None and self.exposure is None):
             return super()._offset(X, self.exposure if exposure is None else exposure)
         exposure = X[:, self._left_out()[0]] if exposure is None else exposure
-        return np.log(check_exposure(exposure, len(X)))
+        return np.log(check_exposure(exposure, len(X), weight))
 
 
 def _check_counts(y):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..blocks import Rows
 from . import collections
-from .checks import check_weight
+from .checks import check_weight, warn_of_exposure
 from .columns import resolve_columns
 from .data import TrainingData, select
 
@@ -49,6 +49,7 @@ def training_data(estimator, family, gate, X, y, sample_weight=None, exposure=No
 
 def evaluation_rows(estimator, X, y, sample_weight, exposure):
     """Rows on which a fitted estimator is evaluated, in the units of its fit; `Partitions` of dask collections."""
+    warn_of_exposure(estimator, exposure)
     units, columns, response = estimator.units_, estimator.columns_, estimator.model_.experts.response
     if collections.is_dask(X):
         parts = collections.spread(X, (collections.only_column(y), sample_weight, exposure))
@@ -56,14 +57,14 @@ def evaluation_rows(estimator, X, y, sample_weight, exposure):
         return replace(rows, units=units, columns=columns)
     X, y = estimator._check_X_y(X, y, reset=False)
     weight = estimator._weight(y, check_weight(sample_weight, len(X)))
-    offset = estimator._offset(X, exposure)
+    offset = estimator._offset(X, exposure, weight)
     return Rows(select(X, columns), estimator._admitted(y), weight, units, response, offset=offset)
 
 
 def _in_memory(estimator, family, gate, X_in, y, sample_weight, exposure):
     X, y = estimator._check_X_y(X_in, y)
-    weight, offset = check_weight(sample_weight, len(X)), estimator._offset(X, exposure)
-    weight = estimator._weight(y, weight, reset=True)
+    weight = check_weight(sample_weight, len(X))
+    offset, weight = estimator._offset(X, exposure, weight), estimator._weight(y, weight, reset=True)
     seen = y if weight is None else y[weight > 0]
     estimator._check_response(seen)
     _check_rows(estimator, len(seen))

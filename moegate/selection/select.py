@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from ..dendrogram import Dendrogram, dendrogram
-from ..estimators.checks import check_weight, warn_of_small_weights
+from ..estimators.checks import check_mixture, check_weight, warn_of_small_weights
 from ..estimators.options import check_count
 from .criteria import SLOPE_MODELS, cross_validated, slope, table
 from .sweep import Problem, best, sweep
@@ -164,6 +164,7 @@ def _check(estimator, n_experts, criterion):
             "select_n_experts expects MoERegressor or MoEClassifier, no pipeline, with a kind of start as init, since "
             f"parameters and responsibilities belong to one number of experts, got {estimator!r}; use init='auto'."
         )
+    check_mixture(estimator)
     if not np.iterable(n_experts):
         raise ValueError(f"n_experts expects several numbers, such as range(1, 7), got {n_experts!r}.")
     sizes = sorted({check_count(K, "n_experts") for K in n_experts})
