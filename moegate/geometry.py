@@ -7,6 +7,7 @@ import numpy as np
 from .blocks import Triangle
 
 VANISHED = 1e-8  # information per row and unit of a gate's parameters, in scaled columns, and per squared score
+COLLINEAR = 1e-3  # squared change of the scores per row by a direction of length one along nearly collinear columns
 ROUNDING = 1e-13  # relative to the largest: information or squared scores of which nothing can be said
 
 
@@ -102,9 +103,10 @@ class Geometry:
         return self._squared(directions.reshape(len(directions), channels, len(rows)), rows)
 
     def _squared(self, each, rows):
-        """Sums over the data of squares, by directions (f, m, w); infinite where only rounding is left."""
+        """Sums over the data of squares, by directions (f, m, w); infinite but for nearly collinear columns."""
         sums = np.square(each @ self._root[:, list(rows)].T).sum(axis=(1, 2))
-        return np.where(sums > ROUNDING * self.total_weight, sums, np.inf)
+        share = sums / self.total_weight
+        return np.where((share > ROUNDING) & (share < COLLINEAR), sums, np.inf)
 
     @cached_property
     def _root(self):

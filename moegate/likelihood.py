@@ -283,8 +283,7 @@ class Likelihood(Geometry):
         full, free = self._full(theta), assembly.free(self.model)
         if not self._admissible(full):
             return np.zeros((self.rows.n_rows, self.n_params))
-        rows = [passes.score_rows(self.model, full, block)[free] for block in self.rows]
-        return np.concatenate([(part if self.transform is None else self.transform.T @ part).T for part in rows])
+        return np.concatenate([self._pull(passes.score_rows(self.model, full, b)[free]).T for b in self.rows])
 
     def score_gram(self, theta, frequency=False):
         """Sum over rows of the outer products of their scores, (p, p): the middle of the sandwich.

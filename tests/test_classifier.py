@@ -233,7 +233,7 @@ def test_bad_labels_and_weights_are_told():
     refuses("class_weight expects finite numbers > 0", X, y, class_weight={"same": 0.0})
     refuses("class_weight expects None, a dict by label", X, y, class_weight="even")
     refuses(
-        "experts expects one of .'multinomial'., got 'gaussian'. Classes are for MoEClassifier",
+        "experts expects one of .'multinomial'., or .*got 'gaussian'. Classes are for MoEClassifier",
         X,
         y,
         experts="gaussian",

@@ -28,13 +28,8 @@ from .progress import Progress
 from .report import Described, ending_message, put_aside, runs_table
 from .training import evaluation_rows, training_data
 
-CHECKED = (
-    "n_features_in_",
-    "feature_names_in_",
-    "classes_",
-    "class_weight_",
-    "exposed_",
-)  # learned by the checks of the data
+# learned by the checks of the data
+CHECKED = "n_features_in_", "feature_names_in_", "classes_", "class_weight_", "exposed_"
 
 
 class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
@@ -54,7 +49,8 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
                 runs, winner = self._searched(likelihood, data, X, y, metadata)
             learned = self._learned(likelihood, data, winner)
             self._keep(learned | {"init_results_": runs_table(runs, "objective_" in learned)})
-        message = put_aside(runs, winner, likelihood) or ending_message(winner, likelihood, self)
+        told = None if self._sparse else put_aside(runs, winner, likelihood)
+        message = told or ending_message(winner, likelihood, self)
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self

@@ -28,9 +28,8 @@ class StrengthChosen:
             raise ValueError(f"criterion expects one of {['cv', *CRITERIA]}, got {self.criterion!r}.")
         if not getattr(options.check_penalty(self.penalty), "sparse", False):
             raise ValueError(
-                f"{type(self).__name__} expects a penalty that chooses columns, 'lasso', 'elastic_net', 'group_lasso' "
-                f"or an object such as Lasso(), got {self.penalty!r}; choose the strength of a Ridge by scikit-learn's "
-                "GridSearchCV over penalty__alpha."
+                f"{type(self).__name__} expects a penalty that chooses columns, such as 'lasso' or Lasso(), got "
+                f"{self.penalty!r}; choose the strength of a Ridge by GridSearchCV over penalty__alpha."
             )
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
