@@ -159,8 +159,8 @@ def cost(folder):
     fits = ", ".join(f"{len(rows)} fits at {len({row['n'] for row in rows})} sizes" for rows in tables)
     return (
         f"\nG2 with K = 2, 3, 4: {fits} took {spent} hours of one core. Scaled to 40 replicates at 200 sizes, 8000 "
-        f"fits each, that is {scaled} hours. The published engines took (877 + 3554 + 5609) s on 8 processes, 22.3 hours, "
-        "without converging.\n"
+        f"fits each, that is {scaled} hours. The published engines took (877 + 3554 + 5609) s on 8 processes, 22.3 "
+        "hours, without converging.\n"
     )
 
 
