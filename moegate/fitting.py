@@ -35,6 +35,7 @@ class Funnel(NamedTuple):
 
 
 USUAL, LARGE = Funnel(15, 12, 3, 8, 1.0), Funnel(4, 6, 1, 60, 0.3)  # up to NEWTON_LIMIT parameters, and above
+LONGER = 2  # times as many steps of starts where an M-step of the experts is but one Newton step
 SPLITS, SPLIT_STEPS = 60, 5  # splits of the columns tried for each path, and M-steps on each
 PATHS, APART = 4, 0.3  # one in so many of n_init runs follows a gate's path, and as many that began so far apart
 UNFINISHED, NEARLY_FINISHED = 0.1, 0.01  # mean difference of log densities by which runs count as different
@@ -140,7 +141,8 @@ def _stages(parallel, small, solver, work, n_init, funnel):
     """From starts to the runs worth finishing: the short runs and the middle ones, each best first."""
     sample, origin = Sample.from_rows(small.rows, small.model.experts), pooled(small)
     chunks = _chunks(work, sample.n_rows)
-    chunks = parallel(delayed(begin)(small, sample, origin, chunk, funnel.steps) for chunk in chunks)
+    steps = funnel.steps * (LONGER if small.model.experts.discrete else 1)
+    chunks = parallel(delayed(begin)(small, sample, origin, chunk, steps) for chunk in chunks)
     short = best_first([run for chunk in chunks for run in chunk])
     brief = adjusted(solver, max_iter=funnel.climb_steps, certified=False)
     some = _different(small, short, funnel.climbed * n_init, UNFINISHED)

@@ -84,16 +84,18 @@ def _certified(likelihood, solution, held):
     if not held:
         certificate["kind"] = "none"
     elif certificate["kind"] == "none" and not certificate["at_boundary"] and _concave(likelihood, solution.theta):
-        certificate["kind"] = "border"
+        diverged = certificate["gate_diverged"] or certificate["experts_diverged"]
+        certificate["kind"] = "limit" if diverged else "border"
     return replace(solution, certificate=certificate, converged=certificate["kind"] != "none")
 
 
 def _concave(likelihood, theta):
-    """Whether the information of the experts, the gate as it is, has positive eigenvalues alone."""
+    """Whether the information of the experts, the gate as it is, has positive eigenvalues alone where it has any."""
     here, at = likelihood.expand(theta), np.setdiff1d(np.arange(len(theta)), likelihood.gate_arguments)
-    inside = np.ix_(at, at)
+    vanished, inside = likelihood.receding(theta, here.information)[0][at], np.ix_(at, at)
+    vanished = vanished[:, np.any(vanished != 0, axis=0)]
     alone = here._replace(score=here.score[at], information=here.information[inside], hessian=here.hessian[inside])
-    return Spectrum(alone).smallest > 0
+    return Spectrum(alone, vanished).smallest > 0
 
 
 def directions(likelihood, theta, rng):
