@@ -164,10 +164,13 @@ def _check_rows(estimator, likelihood):
             f"({value:.6g}); pass what fit was given."
         )
     kind = estimator.certificate_["kind"]
+    smooth = estimator.model_.gate.smooth
     if kind in ("none", "border"):
+        where = "has no information in some direction" if smooth else "jumps or bends"
+        given = "its parameters along it" if smooth else "what it selects"
         why = {
             "none": "The fit has not reached a maximum; raise max_iter or n_init before standard errors are used.",
-            "border": "The fit lies where the gate jumps or bends; standard errors hold given what it selects.",
+            "border": f"The fit lies where the gate {where}; standard errors hold given {given}.",
         }
         warnings.warn(why[kind], ConvergenceWarning, stacklevel=3)
     return float(value)
