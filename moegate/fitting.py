@@ -120,7 +120,7 @@ def search(likelihood, solver, init, n_init, entropy, n_jobs=None, tasks=plain_t
         chosen = _different(easy, middle, n_init, NEARLY_FINISHED)
     else:
         chosen = _for_paths(easy, middle, short, n_init)
-        if init == "auto" and tiny.model.gate.selects_one:
+        if init == "auto" and tiny.model.gate.selects_one and len(tiny.model.gate_rows) > 1:
             chosen += _splits(tiny, easy, funnel.starts * n_init, -(-n_init // PATHS), entropy)
     long = _climb_all(parallel, small, solver, chosen, "long", tasks)
     waiting = _overtaking(long, _waiting(chosen, middle, short)) if easy is tiny else []
@@ -165,14 +165,16 @@ def _splits(likelihood, easy, first, n, entropy):
     """
     sample, model, origin = Sample.from_rows(easy.rows, easy.model.experts), easy.model, pooled(easy)
     seen = replace(sample, x=sample.x[:, list(model.gate_rows[:-1])])
-    seeds = np.random.SeedSequence((entropy, 1)).spawn(SPLITS * n)
-    resps = np.stack([strips(seen, model.n_experts, np.random.default_rng(seed)) for seed in seeds])
-    thetas = np.tile(origin, (len(resps), 1))
-    for _ in range(SPLIT_STEPS):
-        thetas = easy.m_steps(thetas, resps)
-    ends = enumerate(zip(thetas, likelihood.values(thetas), strict=True), first)
-    runs = [Run(i, "strips", "short", sample.n_rows, *end, np.array([])) for i, end in ends if np.isfinite(end[1])]
-    return _different(likelihood, best_first([judged(likelihood, run) for run in runs]), n, UNFINISHED, fill=False)
+    seeds, ends = np.random.SeedSequence((entropy, 1)).spawn(SPLITS * n), []
+    for chunk in _chunks(seeds, sample.n_rows):
+        resps = np.stack([strips(seen, model.n_experts, np.random.default_rng(seed)) for seed in chunk])
+        thetas = np.tile(origin, (len(chunk), 1))
+        for _ in range(SPLIT_STEPS):
+            thetas = easy.m_steps(thetas, resps)
+        ends += zip(thetas, likelihood.values(thetas), strict=True)
+    runs = [Run(i, "strips", "short", sample.n_rows, *end, np.array([])) for i, end in enumerate(ends, first)]
+    runs = best_first([judged(likelihood, run) for run in runs if np.isfinite(run.loglik)])
+    return _different(likelihood, runs, n, UNFINISHED, fill=False)
 
 
 def _waiting(chosen, middle, short):

@@ -537,3 +537,13 @@ def test_exact_relations_that_do_not_count_are_told_of(noise):
     told = [str(w.message) for w in caught if "put aside: expert 0 fits 113 rows exactly" in str(w.message)]
     assert len(told) == (noise < 1e-4) and (fit.score(X, y) < 0.9) == (noise < 1e-4)
     assert all("add noise of 0.001 standard deviations" in text for text in told)
+
+
+def test_spikes_on_a_few_rows_are_put_aside_without_a_word():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((150, 10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = MoERegressor(2, random_state=0).fit(X, X[:, 0] + rng.standard_normal(150))
+    table = fit.init_results_
+    assert table.loc[table["degenerate"], "loglik"].max() > fit.loglik_ + 30

@@ -17,7 +17,7 @@ from moegate.experts import Gaussian
 from moegate.experts.multinomial import Multinomial
 from moegate.gates import SoftmaxGate
 from moegate.model import MixtureOfExperts
-from moegate.solvers.proximal import damped
+from moegate.solvers.proximal import Proximal, damped
 
 
 @pytest.fixture(scope="module")
@@ -409,3 +409,16 @@ def test_slopes_chosen_among_many_columns_cost_more():
     np.testing.assert_allclose(path.relaxed_bic, np.where(np.isnan(expected), np.inf, expected))
     plain = -2 * path.relaxed_loglik + np.log(100) * free
     assert np.flatnonzero(path.coef[path.best()][0]).tolist() == [0] and free[np.nanargmin(plain)] > 20
+
+
+def test_a_solver_for_a_lasso_may_meet_strength_zero():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (200, 2))
+    y = X[:, 0] * np.sign(X[:, 1]) + 0.3 * rng.standard_normal(200)
+    plain, *others = (
+        MoERegressor(2, penalty=penalty, solver=solver, n_init=2, random_state=0).fit(X, y)
+        for penalty, solver in ((None, "auto"), (Lasso(0), "proximal"), (Lasso(0), Proximal()))
+    )
+    assert [fit.loglik_ for fit in others] == [plain.loglik_] * 2
+    with pytest.raises(ValueError, match="solver expects one of"):
+        MoERegressor(2, solver=Proximal()).fit(X, y)

@@ -360,3 +360,14 @@ def test_pairs_of_curvature_are_listed_like_the_others():
     S = scores()
     P = Sparsemax().parts(S, 3)[1]
     assert Sparsemax().curvature(S, P, P, 3).shape[0] == len(pairs_of(3)[0])
+
+
+@pytest.mark.parametrize("columns", [[], [2]])
+@pytest.mark.filterwarnings("ignore")
+def test_one_of_two_needs_no_columns(columns):
+    X = np.random.default_rng(0).uniform(-2, 2, (200, 3))
+    X[:, 2] = 1.0
+    fit = MoERegressor(2, gate=TopKGate(1), gate_features=columns, n_init=2, random_state=0).fit(
+        X, X[:, 1] + X[:, 0] ** 2
+    )
+    assert np.isfinite(fit.loglik_)

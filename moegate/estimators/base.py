@@ -50,15 +50,14 @@ class MoEBase(Described, CallbackSupportMixin, BaseEstimator):
             learned = self._learned(likelihood, data, winner)
             self._keep(learned | {"init_results_": runs_table(runs, "objective_" in learned)})
         told = None if self._sparse else put_aside(runs, winner, likelihood)
-        message = told or ending_message(winner, likelihood, self)
-        if message:
+        for message in filter(None, (told, ending_message(winner, likelihood, self))):
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     def _searched(self, likelihood, data, X, y, metadata):
         """All runs and the best, its experts in canonical order."""
         tol = self.tol * min(1.0, data.rows.total_weight / data.rows.n_rows)  # small weights, small gains
-        solver = options.check_solver(self.solver, likelihood, self.max_iter, tol)
+        solver = options.check_solver(options.solver_of(self), likelihood, self.max_iter, tol)
         given = {name: value for name, value in metadata.items() if value is not None}
         passed = {"X": X, "y": y, "metadata": given or None}
         progress = Progress(self, passed, partial(self._learned, likelihood, data))

@@ -77,9 +77,16 @@ def check_solver(solver, likelihood, max_iter, tol):
         return automatic_solver(likelihood, max_iter, tol)
     if isinstance(solver, str) and solver in SOLVERS:
         return SOLVERS[solver](max_iter=max_iter, tol=tol)
-    if callable(getattr(solver, "solve", None)) and not isinstance(solver, type):
+    if callable(getattr(solver, "solve", None)) and not isinstance(solver, type | Proximal):
         return solver
     raise ValueError(f"solver expects one of {['auto', *SOLVERS]} or a solver such as Newton(), got {solver!r}.")
+
+
+def solver_of(estimator):
+    """The solver asked for; "auto" in place of one that is for a lasso, where the strength of that is zero."""
+    solver, penalty = estimator.solver, check_penalty(estimator.penalty)
+    proximal = isinstance(solver, Proximal) or (isinstance(solver, str) and solver == "proximal")
+    return "auto" if proximal and getattr(penalty, "sparse", False) else solver
 
 
 def check_proximal(solver, likelihood, max_iter):

@@ -8,6 +8,7 @@ from ..gates import Gate
 from .options import experts_name
 
 EMPTY = 0.5  # rows below which an expert has none
+EXACT_TIMES = 5  # the rows by which any expert fits exactly, that it must fit to be told of
 EXACT_SHARE = 0.05  # of the rows, with as many different responses, that an expert must fit exactly to be told of
 NEGLIGIBLE = 1e-4  # log-likelihood below which a gain that is left does not matter
 
@@ -102,12 +103,10 @@ def put_aside(runs, winner, likelihood):
     if winner.degenerate or not better:
         return None
     run = max(better, key=lambda run: run.loglik)
-    bad, rows, responses = (
-        list(run.degenerate),
-        likelihood.expert_rows(run.theta),
-        likelihood.expert_responses(run.theta),
-    )
-    if np.min(rows[bad]) < EXACT_SHARE * run.n_rows or np.min(responses[bad]) < EXACT_SHARE * run.n_rows:
+    model, bad = likelihood.model, list(run.degenerate)
+    rows, responses = likelihood.expert_rows(run.theta), likelihood.expert_responses(run.theta)
+    enough = max(EXACT_SHARE * run.n_rows, EXACT_TIMES * model.rows_needed)
+    if not model.experts.on_boundary(model.split(run.theta)[1])[bad].all() or min(*rows[bad], *responses[bad]) < enough:
         return None
     experts = "; ".join(f"expert {k} fits {rows[k]:.0f} rows exactly" for k in bad)
     return (

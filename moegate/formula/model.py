@@ -78,9 +78,9 @@ class FormulaModel(BaseEstimator):
     """An estimator that takes data frames, and makes its columns by a formula.
 
     Methods of the estimator take a data frame in place of X, or of X and y; `sample_weight` and `exposure` may be the
-    name of a column. `cross_val_score(model, data)` and `GridSearchCV(model, ...).fit(data)` take no y. Functions of
-    estimators, such as `bootstrap` and the displays, take `model.estimator_` and the columns that it sees,
-    `*model.transform(data, response=True)`.
+    name of a column. `cross_val_score(model, data)` and `GridSearchCV(model, ...).fit(data)` take no y, and score by
+    `score` (other scorers need y). Functions of estimators, such as `bootstrap` and the displays, take
+    `model.estimator_` and the columns that it sees, `*model.transform(data, response=True)`.
 
     Parameters
     ----------

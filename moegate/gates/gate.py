@@ -30,8 +30,8 @@ def brief(piece):
 
 
 def _rounded(step, information):
-    """Multiples of a power of two near 1e-6 / sqrt(information)."""
-    grid = np.exp2(np.floor(-0.5 * np.log2(np.maximum(information, 1e-300))) - 20)
+    """Multiples of a power of two near 1e-7 / sqrt(information of a row)."""
+    grid = np.exp2(np.floor(-0.5 * np.log2(np.maximum(information, 1e-300))) - 24)
     return np.round(step / grid) * grid
 
 
@@ -99,8 +99,8 @@ class Gate:
 
         A gate that is saturated, whose information has vanished in all rows, stays where it is, as do parameters that
         nothing is known of: all of a gate that selects one expert for each row. Where the step may overshoot it is
-        rounded to a millionth of a standard error, so that rounding errors, which depend on the order of the rows, do
-        not grow from step to step.
+        rounded to a small part of a standard error, so that rounding errors, which depend on the order of the rows,
+        do not grow from step to step.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Gate:
         least, unknown = 1e-12 * diagonal.max(axis=-1, keepdims=True) + SATURATED * rows, diagonal <= 0
         np.einsum("...ii->...i", damped)[:] += more * diagonal + least + unknown
         step = np.linalg.solve(damped, np.where(unknown, 0.0, score)[..., None])[..., 0]
-        return step if more <= Scores.damping else _rounded(step, diagonal)
+        return step if more <= Scores.damping else _rounded(step, diagonal / np.maximum(rows, 1e-300))
 
     def flat(self, coef):
         """Orthonormal directions (m, w, f) of the gate's parameters that the model cannot see."""
