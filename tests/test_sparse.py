@@ -411,6 +411,7 @@ def test_slopes_chosen_among_many_columns_cost_more():
     assert np.flatnonzero(path.coef[path.best()][0]).tolist() == [0] and free[np.nanargmin(plain)] > 20
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_solver_for_a_lasso_may_meet_strength_zero():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, (200, 2))
