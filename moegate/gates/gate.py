@@ -30,8 +30,8 @@ def brief(piece):
 
 
 def _rounded(step, information):
-    """Multiples of a power of two near 1e-7 / sqrt(information of a row)."""
-    grid = np.exp2(np.floor(-0.5 * np.log2(np.maximum(information, 1e-300))) - 24)
+    """Multiples of a power of two near 2e-7 / sqrt(information of a row)."""
+    grid = np.exp2(np.floor(-0.5 * np.log2(np.maximum(information, 1e-300))) - 22)
     return np.round(step / grid) * grid
 
 
