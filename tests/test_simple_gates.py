@@ -608,17 +608,17 @@ def test_a_centre_beyond_the_only_column_is_an_intercept(centers):
 
 
 @pytest.mark.parametrize("bias", ["outside", "inside"])
-@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("seed", [0, 3, 4])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_rounding_does_not_choose_the_fit_of_an_activation_gate(bias, seed):
     """Repeated and weighted rows differ in the last digits of their sums, which unstable steps would multiply."""
     rng = np.random.default_rng(seed)
     X = np.column_stack([1 + 1.5 * rng.normal(size=150), rng.uniform(-1, 1, 150)])
     first = rng.random(150) < 1 / (1 + np.exp(2 - 2 * X[:, 0]))
-    y = np.where(first, 2 + 0.6 * X[:, 0], -1 - 0.6 * X[:, 1]) + 0.4 * rng.normal(size=150)
+    y = rng.poisson(np.exp(np.clip(np.where(first, 1 + 0.3 * X[:, 0], -0.5 - 0.3 * X[:, 1]), -5, 5)))
     weight = rng.integers(0, 4, 150)
     fits = [
-        MoERegressor(2, gate=ActivationGate(bias=bias), n_init=2, random_state=0).fit(*rows)
+        MoERegressor(2, gate=ActivationGate(bias=bias), experts="poisson", n_init=2, random_state=0).fit(*rows)
         for rows in ((X, y, weight), (np.repeat(X, weight, axis=0), np.repeat(y, weight)))
     ]
     assert fits[0].loglik_ == pytest.approx(fits[1].loglik_, abs=1e-4)

@@ -110,7 +110,8 @@ def put_aside(runs, winner, likelihood):
         return None
     experts = "; ".join(f"expert {k} fits {rows[k]:.0f} rows exactly" for k in bad)
     return (
-        f"A fit of log-likelihood {run.loglik:.2f}, against {winner.loglik:.2f} of the one returned, was put aside: "
+        f"A fit of log-likelihood {run.loglik + run.taken:.2f}, against {winner.loglik + winner.taken:.2f} of the one "
+        "returned, was put aside: "
         f"{experts}, its scale is on the floor, and there the likelihood has no maximum. If such relations are real, "
         "model these rows apart, or add noise of 0.001 standard deviations to the response and fit again."
     )
